@@ -1,0 +1,1 @@
+//! Writes and reads images on disk: OCI layouts and archives.

@@ -1,0 +1,7 @@
+//! Everything that touches the world: network, disk, clock, environment.
+
+pub mod fetch;
+pub mod layout;
+pub mod registry;
+pub mod source_walk;
+pub mod store;

@@ -1,0 +1,1 @@
+//! Walks a source folder for copy rules.

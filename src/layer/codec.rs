@@ -1,0 +1,1 @@
+//! Format 1 of compressed layers: one gzip member of independently compressed chunks.

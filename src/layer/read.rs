@@ -1,0 +1,1 @@
+//! Reads layers of any origin into a tree, hashing every file on the way.

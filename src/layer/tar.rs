@@ -1,0 +1,1 @@
+//! Writes tar entries: ustar, with PAX records only where ustar cannot say it.

@@ -1,0 +1,1 @@
+//! Writes a tree as a layer: tar, both digests, compression on all cores.

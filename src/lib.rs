@@ -1,0 +1,23 @@
+//! imgbuild builds OCI images bit for bit from a recipe and a lock.
+//!
+//! ```text
+//! recipe.toml ─ parse ─▶ Recipe ┐
+//!                               ├─ plan ─▶ Plan ─ fetch ─▶ store ─ build ─▶ Image ─▶ layout | registry
+//! recipe.lock ─ parse ─▶ Lock ──┘
+//!      ▲
+//!      └── lock (the only verb that resolves anything)
+//! ```
+//!
+//! | module | is | touches the world |
+//! |---|---|---|
+//! | [`oci`] | digests, descriptors, references, documents | no |
+//! | [`layer`] | paths, nodes, trees, tar, compression | no |
+//! | [`rpm`] | repodata, solving, headers, payloads, the database, effects | no |
+//! | [`python`] | `uv.lock`, markers, tags, wheels, the venv | no |
+//! | [`edge`] | network, disk, clock, environment | yes |
+
+pub mod edge;
+pub mod layer;
+pub mod oci;
+pub mod python;
+pub mod rpm;

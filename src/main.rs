@@ -1,0 +1,3 @@
+//! Runs the command line, prints the error and its hint, chooses the exit code.
+
+fn main() {}

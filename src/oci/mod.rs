@@ -1,0 +1,13 @@
+//! The nouns of the OCI specifications: digests, descriptors, media types, platforms, references, documents.
+
+pub mod digest;
+pub mod json;
+pub mod manifest;
+pub mod media_type;
+pub mod platform;
+pub mod reference;
+
+pub use digest::{DiffId, Digest, Hasher};
+pub use manifest::Descriptor;
+pub use platform::{Arch, Platform};
+pub use reference::Reference;

@@ -1,0 +1,1 @@
+//! Evaluates dependency markers for the target, never for the host.

@@ -1,0 +1,1 @@
+//! Wheel file names and compatibility tags in order of preference.

@@ -1,0 +1,1 @@
+//! Lays wheels out as a virtual environment.

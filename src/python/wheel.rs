@@ -1,0 +1,1 @@
+//! Reads a wheel: metadata, RECORD, entry points, and the nodes it installs.

@@ -1,0 +1,1 @@
+//! The rpm database: read from a base, written for an image.

@@ -1,0 +1,1 @@
+//! What scriptlets and triggers would have done, done natively.

@@ -1,0 +1,1 @@
+//! Compares epochs, versions and releases as rpm does.

@@ -1,0 +1,1 @@
+//! Reads RPM headers: the index of tags that packages and databases share.

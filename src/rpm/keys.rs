@@ -1,0 +1,1 @@
+//! Reads and verifies OpenPGP keys and signatures of packages and repositories.

@@ -1,0 +1,12 @@
+//! RPM packages: metadata, solving, signatures, payloads, the database and the effects of scriptlets.
+
+pub mod database;
+pub mod effects;
+pub mod evr;
+pub mod header;
+pub mod keys;
+pub mod payload;
+pub mod repodata;
+pub mod repofile;
+pub mod rich;
+pub mod solve;

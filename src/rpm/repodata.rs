@@ -1,0 +1,1 @@
+//! Reads repomd.xml, primary.xml and filelists.xml.

@@ -1,0 +1,1 @@
+//! Reads .repo files and substitutes dnf's variables.

@@ -1,0 +1,1 @@
+//! Parses rich (boolean) dependencies.
