@@ -16,6 +16,8 @@
 //! | [`python`] | `uv.lock`, markers, tags, wheels, the venv | no |
 //! | [`edge`] | network, disk, clock, environment | yes |
 
+pub mod accounts;
+pub mod diagnose;
 pub mod edge;
 pub mod layer;
 pub mod oci;

@@ -2,7 +2,9 @@
 
 pub mod codec;
 pub mod content;
+pub mod index;
 pub mod node;
+pub mod parents;
 pub mod path;
 pub mod read;
 pub mod tar;

@@ -1,0 +1,1 @@
+//! Stores the merged index of a base, so that a base is read once.

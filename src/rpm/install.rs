@@ -1,0 +1,1 @@
+//! Places the files of packages on a base: paths, owners, conflicts, configuration files.

@@ -1,0 +1,1 @@
+//! A package as metadata or a header describes it: name, version, architecture, dependencies.
