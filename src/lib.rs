@@ -20,6 +20,8 @@ pub mod accounts;
 pub mod diagnose;
 pub mod edge;
 pub mod layer;
+pub mod lock;
 pub mod oci;
 pub mod python;
+pub mod recipe;
 pub mod rpm;
