@@ -19,9 +19,13 @@
 pub mod accounts;
 pub mod diagnose;
 pub mod edge;
+pub mod image;
 pub mod layer;
 pub mod lock;
 pub mod oci;
+pub mod plan;
 pub mod python;
 pub mod recipe;
+pub mod root;
 pub mod rpm;
+pub mod source;

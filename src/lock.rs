@@ -238,8 +238,13 @@ pub struct Wheel {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LockError {
     /// There is none.
-    #[error("{0} does not exist")]
-    Missing(String),
+    #[error("{name} does not exist")]
+    Missing {
+        /// Which file.
+        name: String,
+        /// What to run.
+        command: String,
+    },
     /// Not TOML, or not a lock.
     #[error("{name}: line {line}: {message}")]
     Syntax {
@@ -273,7 +278,7 @@ pub enum LockError {
 impl Diagnose for LockError {
     fn class(&self) -> Class {
         match self {
-            Self::Missing(_) | Self::Stale { .. } => Class::No,
+            Self::Missing { .. } | Self::Stale { .. } => Class::No,
             Self::Syntax { .. } => Class::Usage,
             Self::Format { .. } => Class::Format,
         }
@@ -281,11 +286,7 @@ impl Diagnose for LockError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Stale { command, .. } => Some(format!("run `{command}`")),
-            Self::Missing(name) => {
-                let recipe = name.strip_suffix(FILE_NAME).filter(|folder| !folder.is_empty()).unwrap_or(".");
-                Some(format!("run `imgbuild lock {}`", recipe.trim_end_matches('/')))
-            }
+            Self::Missing { command, .. } | Self::Stale { command, .. } => Some(format!("run `{command}`")),
             Self::Syntax { .. } => Some("restore it from version control, or delete it and run `imgbuild lock`".to_owned()),
             Self::Format { .. } => Some("use the imgbuild that made it, or lock again".to_owned()),
         }

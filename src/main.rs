@@ -1,3 +1,7 @@
 //! Runs the command line, prints the error and its hint, chooses the exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    imgbuild::cli::main(std::env::args_os())
+}

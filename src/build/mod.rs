@@ -1,0 +1,190 @@
+//! Plan, inputs and a sink become an image: a function of its arguments, whatever the machine.
+
+pub mod accounts_layer;
+mod error;
+mod python_layers;
+mod rpm_layer;
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use crate::image::{self, BaseImage, Image, NewLayer, Settings};
+use crate::layer::codec::Codec;
+use crate::layer::tree::Stacked;
+use crate::layer::write::{Layer, WriteOptions, write_layer};
+use crate::layer::{Contents, RandomRead, Tree, parents};
+use crate::lock::Lock;
+use crate::oci::Digest;
+use crate::plan::Plan;
+use crate::recipe::{Args, ConfigSection, Recipe, Stage};
+use crate::root::Root;
+use crate::source::{self, SourceList};
+
+pub use error::BuildError;
+
+/// Opens inputs by digest.
+pub trait BlobSource: Sync {
+    /// Returns the blob with `digest`, if it is at hand.
+    fn open(&self, digest: &Digest) -> Option<Arc<dyn RandomRead>>;
+}
+
+/// Makes files for bytes that are needed only while a layer is made.
+pub trait SpoolSource: Sync {
+    /// Begins one.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn spool(&self) -> io::Result<Box<dyn crate::rpm::payload::Spool>>;
+}
+
+/// Takes finished layers: a store, or a sink that only hashes.
+pub trait LayerSink: Sync {
+    /// Begins one.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn begin(&self) -> io::Result<Box<dyn PendingLayer>>;
+}
+
+/// A layer that is being written.
+pub trait PendingLayer: Write + Send {
+    /// Keeps what was written as `layer`.
+    ///
+    /// # Errors
+    /// What the disk says.
+    fn commit(self: Box<Self>, layer: &Layer) -> io::Result<()>;
+}
+
+/// What an image is made of.
+pub struct Materials<'a> {
+    /// The recipe.
+    pub recipe: &'a Recipe,
+    /// Its lock.
+    pub lock: &'a Lock,
+    /// Build arguments.
+    pub args: &'a Args,
+    /// Creation time, seconds since 1970 UTC: the lock's, or `SOURCE_DATE_EPOCH`.
+    pub epoch: i64,
+    /// The base's documents.
+    pub base: &'a BaseImage,
+    /// The base's merged root.
+    pub root: &'a Root,
+    /// Locked inputs.
+    pub blobs: &'a dyn BlobSource,
+    /// What the copy rules found.
+    pub source: &'a SourceList,
+    /// Where the bytes of those files are.
+    pub source_contents: &'a Contents,
+}
+
+/// Where an image goes, and with how many threads it is made; neither reaches its bytes.
+pub struct Workshop<'a> {
+    /// Takes layers.
+    pub sink: &'a dyn LayerSink,
+    /// Makes temporary files.
+    pub spools: &'a dyn SpoolSource,
+    /// Threads that compress.
+    pub threads: usize,
+    /// Is told of each finished layer.
+    pub finished: &'a (dyn Fn(&NewLayer) + Sync),
+}
+
+/// Builds one image.
+///
+/// # Errors
+/// [`BuildError`] with the input, path or layer it is about.
+pub fn build(plan: &Plan<'_>, materials: &Materials<'_>, workshop: &Workshop<'_>) -> Result<Image, BuildError> {
+    let mut work = Work { root: materials.root, upper: Tree::default(), layers: Vec::new(), workshop };
+    let mut accounts = accounts_layer::read(materials.root, materials.lock.epoch);
+
+    if !plan.rpms.is_empty() {
+        let made = rpm_layer::make(plan, materials, workshop.spools, &mut accounts)?;
+        let requests = materials.recipe.packages(plan.stage).join(" ");
+        work.add(format!("imgbuild: rpm: {requests}"), made.tree, &made.contents)?;
+    }
+    if plan.stage == Stage::Builder {
+        let config = ConfigSection::default();
+        return work.assemble(plan, materials, &config);
+    }
+    if let Some(user) = &materials.recipe.user {
+        let (mut tree, mut contents) = (Tree::default(), Contents::default());
+        accounts_layer::add_user(user, &mut accounts, work.below(), &mut tree)?;
+        accounts_layer::write(&accounts, work.below(), &mut tree, &mut contents);
+        work.add(format!("imgbuild: user: {} ({}:{})", user.name, user.uid, user.group_id()), tree, &contents)?;
+    }
+    if let Some(python) = &materials.recipe.python {
+        let venv = python_layers::make(plan, materials, python)?;
+        work.add(format!("imgbuild: python: {} (pure wheels)", python.venv), venv.pure, &venv.contents)?;
+        work.add(format!("imgbuild: python: {} (native wheels)", python.venv), venv.native, &venv.contents)?;
+    }
+    if !materials.recipe.copy.is_empty() {
+        let owner = |name: &str| accounts.user(name).map(|user| (user.uid, user.gid));
+        let tree = source::lay_out(&materials.recipe.copy, materials.source, owner)?;
+        let from: Vec<&str> = materials.recipe.copy.iter().map(|rule| rule.from.as_str()).collect();
+        work.add(format!("imgbuild: copy: {}", from.join(" ")), tree, materials.source_contents)?;
+    }
+    work.assemble(plan, materials, &materials.recipe.config)
+}
+
+/// An image half made: what lies below the next layer, and the layers so far.
+struct Work<'a> {
+    root: &'a Root,
+    upper: Tree,
+    layers: Vec<NewLayer>,
+    workshop: &'a Workshop<'a>,
+}
+
+impl Work<'_> {
+    fn below(&self) -> Stacked<'_> {
+        Stacked { lower: &self.root.tree, upper: &self.upper }
+    }
+
+    /// Writes `tree` as the next layer, unless there is nothing in it.
+    fn add(&mut self, created_by: String, tree: Tree, contents: &Contents) -> Result<(), BuildError> {
+        if tree.is_empty() {
+            return Ok(());
+        }
+        let mut tree = self.through_links(tree)?;
+        parents::complete(&mut tree, self.below())?;
+        let options = WriteOptions { codec: Codec::GzipV1, threads: self.workshop.threads };
+        let disk = |source| BuildError::Sink { layer: created_by.clone(), source };
+        let mut pending = self.workshop.sink.begin().map_err(disk)?;
+        let layer = write_layer(&tree, contents, options, &mut *pending)
+            .map_err(|error| BuildError::Write { layer: created_by.clone(), error: Box::new(error) })?;
+        pending.commit(&layer).map_err(disk)?;
+        let new = NewLayer { layer, created_by };
+        (self.workshop.finished)(&new);
+        self.layers.push(new);
+        for (path, node) in tree {
+            self.upper.insert(path, node);
+        }
+        Ok(())
+    }
+
+    /// Puts every path where the links below lead, so that no layer replaces a link such as `/lib64` or `/var/run`.
+    fn through_links(&self, tree: Tree) -> Result<Tree, BuildError> {
+        let mut out = Tree::default();
+        for (path, node) in tree {
+            let mut at = self.below().resolve_parents(&path)?;
+            // A folder over a link to a folder means that folder.
+            if node.is_dir() && self.below().get(&at).is_some_and(|below| !below.is_dir()) {
+                at = self.below().resolve(&at)?;
+            }
+            if node.is_dir() && self.below().get(&at).is_some_and(crate::layer::Node::is_dir) {
+                continue;
+            }
+            out.insert(at, node);
+        }
+        Ok(out)
+    }
+
+    fn assemble(self, plan: &Plan<'_>, materials: &Materials<'_>, config: &ConfigSection) -> Result<Image, BuildError> {
+        let user = materials.recipe.user.as_ref().filter(|_| plan.stage == Stage::Runtime);
+        let name = match plan.stage {
+            Stage::Runtime => materials.recipe.image.name.clone(),
+            Stage::Builder => format!("{}-builder", materials.recipe.image.name),
+        };
+        let settings = Settings { name: &name, config, user, args: materials.args, epoch: materials.epoch };
+        Ok(image::assemble(plan.platform, materials.base, &self.layers, &settings)?)
+    }
+}

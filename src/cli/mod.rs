@@ -1,0 +1,105 @@
+//! The command line: flags every verb takes, one file per verb, errors and exit codes.
+
+mod build;
+mod failure;
+mod lock;
+mod terminal;
+mod tools;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::edge::progress::Mode;
+use failure::Failure;
+use terminal::Terminal;
+
+/// Builds OCI images bit for bit from a recipe and a lock.
+#[derive(Parser)]
+#[command(name = "imgbuild", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// Flags that every verb takes.
+#[derive(clap::Args)]
+struct Flags {
+    /// Write results as JSON to standard output
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say only what went wrong
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    /// How progress is shown on standard error: auto, plain or none
+    #[arg(long, global = true, value_name = "HOW", default_value = "auto")]
+    progress: Mode,
+    /// Where downloaded inputs and finished layers are kept
+    #[arg(long, global = true, value_name = "DIR", env = "IMGBUILD_CACHE_DIR")]
+    cache_dir: Option<PathBuf>,
+    /// Fetch what is at FROM from TO instead (URL prefixes or registry hosts); digests do not change
+    #[arg(long, global = true, value_name = "FROM=TO")]
+    mirror: Vec<String>,
+    /// Trust the certificates in this PEM file too
+    #[arg(long, global = true, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Resolve a recipe and pin every input in recipe.lock
+    Lock(lock::LockFlags),
+    /// Build a locked recipe into an OCI layout or archive
+    Build(build::BuildFlags),
+    /// Print the JSON Schema of recipes
+    Schema,
+    /// Print a completion script for a shell
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the command line `arguments` and returns the exit code.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output with code 0, mistakes to standard error with code 2.
+            let code = if error.use_stderr() { 2 } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let terminal = Terminal::new(cli.flags.json, cli.flags.quiet, cli.flags.verbose);
+    match run(cli, &terminal) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            terminal.failure(&failure);
+            ExitCode::from(failure.class.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli, terminal: &Terminal) -> Result<(), Failure> {
+    match cli.verb {
+        Verb::Lock(flags) => lock::run(&flags, &cli.flags, terminal),
+        Verb::Build(flags) => build::run(&flags, &cli.flags, terminal),
+        Verb::Schema => {
+            let schema = serde_json::to_string_pretty(&crate::recipe::json_schema()).expect("a Value always serialises");
+            terminal.data(&schema)
+        }
+        Verb::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "imgbuild", &mut script);
+            terminal.data(String::from_utf8_lossy(&script).trim_end())
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What flags and the user's configuration come to: a store, a fetcher, a runtime.
+
+use std::sync::Arc;
+
+use super::failure::Failure;
+use super::terminal::Terminal;
+use super::Flags;
+use crate::edge::fetch::{FetchOptions, Fetcher, Mirror};
+use crate::edge::progress::{self, Mode, Progress};
+use crate::edge::store::{self, Store};
+use crate::edge::user_config;
+
+/// The edges a verb works with.
+pub(super) struct Tools {
+    pub(super) store: Store,
+    pub(super) fetcher: Fetcher,
+    pub(super) progress: Arc<dyn Progress>,
+    pub(super) runtime: tokio::runtime::Runtime,
+}
+
+impl Tools {
+    pub(super) fn new(flags: &Flags, offline: bool, terminal: &Terminal) -> Result<Self, Failure> {
+        let config = match user_config::path(|name| std::env::var_os(name)) {
+            Some(path) => user_config::read(&path)?,
+            None => user_config::UserConfig::default(),
+        };
+        let cache = match flags.cache_dir.clone().or(config.cache_dir) {
+            Some(folder) => folder,
+            None => store::cache_dir(|name| std::env::var_os(name))?,
+        };
+        // Flags first: where two mirrors fit equally, the one on the command line wins.
+        let mirrors = flags.mirror.iter().chain(&config.mirror);
+        let mirrors = mirrors.map(|text| text.parse::<Mirror>()).collect::<Result<Vec<_>, _>>().map_err(|error| {
+            Failure::usage(error.to_string(), "write for example `--mirror https://cdn.example.com/=https://mirror.internal/`")
+        })?;
+        let options = FetchOptions {
+            mirrors,
+            offline,
+            ca_file: flags.ca_file.clone().or(config.ca_file),
+            ..FetchOptions::default()
+        };
+        let mode = if terminal.is_quiet() { Mode::None } else { flags.progress };
+        Ok(Self {
+            store: Store::open(&cache)?,
+            fetcher: Fetcher::new(options)?,
+            progress: progress::show(mode, terminal.draws()),
+            runtime: tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .map_err(|error| Failure::usage(format!("cannot start threads: {error}"), "check `ulimit -u`"))?,
+        })
+    }
+}

@@ -1,0 +1,105 @@
+//! Recipe and lock become what to fetch and which layers to make.
+
+use crate::diagnose::{Class, Diagnose};
+use crate::lock::{BasePlatform, Lock, Rpm, Wheel};
+use crate::oci::{Digest, Platform};
+use crate::recipe::{Recipe, Stage};
+
+/// What one image is made of.
+#[derive(Clone, Debug)]
+pub struct Plan<'a> {
+    /// What it runs on.
+    pub platform: Platform,
+    /// Which stage it is.
+    pub stage: Stage,
+    /// The base.
+    pub base: &'a BasePlatform,
+    /// The RPMs, in the order in which they are installed: that of the lock.
+    pub rpms: Vec<&'a Rpm>,
+    /// The wheels; none in the builder stage.
+    pub wheels: Vec<&'a Wheel>,
+}
+
+/// A locked input that is fetched by URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// For messages.
+    pub what: String,
+    /// Where it is.
+    pub url: String,
+    /// SHA-256.
+    pub digest: Digest,
+    /// Bytes, if known.
+    pub size: Option<u64>,
+}
+
+/// A platform that the lock does not cover.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{platform} is not among the locked platforms: {known}")]
+pub struct PlanError {
+    platform: Platform,
+    known: String,
+}
+
+impl Diagnose for PlanError {
+    fn class(&self) -> Class {
+        Class::Usage
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(format!("add \"{}\" to image.platforms in the recipe and run `imgbuild lock`", self.platform))
+    }
+}
+
+/// Plans the image of `stage` for each of `platforms`.
+///
+/// # Errors
+/// [`PlanError`] if the lock does not cover a platform.
+pub fn plan<'a>(
+    recipe: &Recipe,
+    lock: &'a Lock,
+    platforms: &[Platform],
+    stage: Stage,
+) -> Result<Vec<Plan<'a>>, PlanError> {
+    let with_python = stage == Stage::Runtime && recipe.python.is_some();
+    platforms
+        .iter()
+        .map(|&platform| {
+            let base = lock.base_of(platform).ok_or_else(|| PlanError {
+                platform,
+                known: lock.base.platforms.iter().map(|base| base.platform.to_string()).collect::<Vec<_>>().join(", "),
+            })?;
+            Ok(Plan {
+                platform,
+                stage,
+                base,
+                rpms: lock.rpms.iter().filter(|rpm| rpm.is_in(platform, stage)).collect(),
+                wheels: lock
+                    .wheels
+                    .iter()
+                    .filter(|wheel| with_python && wheel.platforms.contains(&platform))
+                    .collect(),
+            })
+        })
+        .collect()
+}
+
+impl Plan<'_> {
+    /// Returns the inputs to fetch by URL; the base's blobs come from its registry.
+    #[must_use]
+    pub fn inputs(&self) -> Vec<Input> {
+        let rpms = self.rpms.iter().map(|rpm| Input {
+            what: format!("{}.rpm", rpm.nevra()),
+            url: rpm.url.clone(),
+            digest: rpm.digest,
+            size: Some(rpm.size),
+        });
+        let wheels = self.wheels.iter().map(|wheel| Input {
+            what: wheel.filename.clone(),
+            url: wheel.url.clone(),
+            digest: wheel.digest,
+            size: wheel.size,
+        });
+        rpms.chain(wheels).collect()
+    }
+}
