@@ -1,0 +1,341 @@
+//! The content-addressed cache on disk.
+//!
+//! ```text
+//! DIR/blobs/sha256/<hex>       what was fetched, by its digest
+//! DIR/derived/<kind>/<hex>     what was computed from it, by a key
+//! DIR/tmp/                     being written; renamed into place when complete
+//! ```
+//!
+//! A blob is hashed while it is written and gets its name only if the digest is right, so a name vouches for the
+//! bytes. Any number of processes may write at once: the same blob written twice is the same rename twice.
+
+mod blob;
+mod derived;
+mod write;
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use blob::{BlobReader, FileBlob};
+pub use write::{BlobWriter, SpoolFile};
+
+use crate::diagnose::{Class, Diagnose};
+use crate::oci::Digest;
+
+/// How old a file in `tmp/` is when nobody can be writing it any more.
+const STALE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The cache: blobs by digest, and what was computed from them.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: Arc<Path>,
+}
+
+/// Why the cache failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No variable says where the cache is.
+    #[error("no place for the cache: none of IMGBUILD_CACHE_DIR, XDG_CACHE_HOME and HOME is set")]
+    NoPlace,
+    /// The system refused an operation on a file.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The disk or the quota is full.
+    #[error("no space left on the disk for {} ({written} bytes written, {} bytes free)", path.display(), shown(*free))]
+    Full {
+        /// The file that was being written.
+        path: PathBuf,
+        /// Bytes of the file written before.
+        written: u64,
+        /// Bytes free on its disk, if the system says.
+        free: Option<u64>,
+    },
+    /// The bytes are not those that were asked for.
+    #[error("expected {wanted}, got {found} ({size} bytes)")]
+    Digest {
+        /// The digest asked for.
+        wanted: Digest,
+        /// The digest of what came.
+        found: Digest,
+        /// How many bytes came.
+        size: u64,
+    },
+    /// The number of bytes is not what was said.
+    #[error("{digest}: expected {wanted} bytes, got {found}")]
+    Size {
+        /// Of which blob.
+        digest: Digest,
+        /// The size that was said.
+        wanted: u64,
+        /// The size that it has.
+        found: u64,
+    },
+    /// A kind of derived data that cannot be a folder's name.
+    #[error(
+        "`{0}` does not name a kind of derived data: wanted lower-case letters, digits and `-`"
+    )]
+    Kind(String),
+}
+
+fn shown(free: Option<u64>) -> String {
+    free.map_or_else(|| "unknown".to_owned(), |free| free.to_string())
+}
+
+impl StoreError {
+    /// Returns a function for `map_err` that names what was tried on which file, and tells a full disk apart.
+    pub(crate) fn io<'a>(
+        action: &'static str,
+        path: &'a Path,
+    ) -> impl FnOnce(io::Error) -> Self + 'a {
+        Self::io_after(action, path, 0)
+    }
+
+    /// The same, for a file of which `written` bytes were written.
+    pub(crate) fn io_after<'a>(
+        action: &'static str,
+        path: &'a Path,
+        written: u64,
+    ) -> impl FnOnce(io::Error) -> Self + 'a {
+        move |source| {
+            if is_full(&source) {
+                let free = path
+                    .ancestors()
+                    .find_map(|dir| rustix::fs::statvfs(dir).ok());
+                Self::Full {
+                    path: path.to_owned(),
+                    written,
+                    free: free.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
+                }
+            } else {
+                Self::Io {
+                    action,
+                    path: path.to_owned(),
+                    source,
+                }
+            }
+        }
+    }
+}
+
+/// Tells whether an operation failed because the disk or the quota is full.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+impl Diagnose for StoreError {
+    fn class(&self) -> Class {
+        match self {
+            Self::NoPlace | Self::Io { .. } | Self::Full { .. } | Self::Kind(_) => Class::Usage,
+            Self::Digest { .. } | Self::Size { .. } => Class::Integrity,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoPlace => Some("pass --cache-dir DIR".to_owned()),
+            Self::Full { .. } => {
+                Some("free some space, run `imgbuild cache prune`, or pass --cache-dir DIR on another disk".to_owned())
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some("pass --cache-dir DIR with a folder you may write to".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Returns where the cache is unless `--cache-dir` says otherwise.
+///
+/// `$IMGBUILD_CACHE_DIR`, else `$XDG_CACHE_HOME/imgbuild`, else `$HOME/.cache/imgbuild`; `variable` looks one up
+/// (`std::env::var_os`). <https://specifications.freedesktop.org/basedir-spec/latest/>
+///
+/// # Errors
+/// [`StoreError::NoPlace`] if none of them is set.
+pub fn cache_dir(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, StoreError> {
+    let set = |name: &str| {
+        variable(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    if let Some(dir) = set("IMGBUILD_CACHE_DIR") {
+        return Ok(dir);
+    }
+    // The specification has relative values ignored.
+    if let Some(dir) = set("XDG_CACHE_HOME").filter(|dir| dir.is_absolute()) {
+        return Ok(dir.join("imgbuild"));
+    }
+    let home = set("HOME").ok_or(StoreError::NoPlace)?;
+    Ok(home.join(".cache").join("imgbuild"))
+}
+
+impl Store {
+    /// Opens the cache in `dir`, making it (readable by its owner only) if it is not there.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] or [`StoreError::Full`] if the folders cannot be made.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let dir = dir.as_ref();
+        make_dir(dir)?;
+        // Absolute, so that a later change of the working directory does not move it.
+        let root = fs::canonicalize(dir).map_err(StoreError::io("open the cache in", dir))?;
+        for below in ["blobs", "blobs/sha256", "derived", "tmp"] {
+            make_dir(&root.join(below))?;
+        }
+        let store = Self { root: root.into() };
+        store.sweep();
+        Ok(store)
+    }
+
+    /// Returns the folder of the cache.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns where the blob is, or would be.
+    #[must_use]
+    pub fn path(&self, digest: &Digest) -> PathBuf {
+        self.root.join("blobs/sha256").join(digest.hex())
+    }
+
+    /// Tells whether the blob is there.
+    #[must_use]
+    pub fn has(&self, digest: &Digest) -> bool {
+        self.path(digest).is_file()
+    }
+
+    /// Returns the blob, if it is there. Its bytes were checked when they were written.
+    #[must_use]
+    pub fn get(&self, digest: &Digest) -> Option<FileBlob> {
+        FileBlob::open(&self.path(digest)).ok()
+    }
+
+    /// Returns the blob, if it is there and has the size that is known of it.
+    ///
+    /// A blob of another size was cut short by a crash: it is removed, to be fetched again.
+    ///
+    /// # Errors
+    /// [`StoreError::Size`] if the blob is sound, so that the size said of it is the wrong one; [`StoreError::Io`]
+    /// if a damaged blob cannot be read or removed.
+    pub fn get_sized(
+        &self,
+        digest: &Digest,
+        size: Option<u64>,
+    ) -> Result<Option<FileBlob>, StoreError> {
+        let Some(blob) = self.get(digest) else {
+            return Ok(None);
+        };
+        let Some(wanted) = size.filter(|wanted| *wanted != blob.len()) else {
+            return Ok(Some(blob));
+        };
+        if self.verify(digest)? {
+            return Err(StoreError::Size {
+                digest: *digest,
+                wanted,
+                found: blob.len(),
+            });
+        }
+        Ok(None)
+    }
+
+    /// Hashes the blob again and removes it if it is damaged; tells whether it is there and sound.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if it cannot be read or removed.
+    pub fn verify(&self, digest: &Digest) -> Result<bool, StoreError> {
+        let path = self.path(digest);
+        let Some(blob) = self.get(digest) else {
+            return Ok(false);
+        };
+        let (found, _) = blob.hash().map_err(StoreError::io("read", &path))?;
+        if found == *digest {
+            return Ok(true);
+        }
+        self.remove(digest)?;
+        Ok(false)
+    }
+
+    /// Removes the blob, if it is there. Readers that have it open keep it.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if the system refuses.
+    pub fn remove(&self, digest: &Digest) -> Result<(), StoreError> {
+        let path = self.path(digest);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::io("remove", &path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Starts a new blob.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] or [`StoreError::Full`].
+    pub fn writer(&self) -> Result<BlobWriter, StoreError> {
+        BlobWriter::new(self.clone())
+    }
+
+    /// Starts a file that has no name and is gone when its last reader is.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] or [`StoreError::Full`].
+    pub fn spool(&self) -> Result<SpoolFile, StoreError> {
+        SpoolFile::new(&self.tmp())
+    }
+
+    fn tmp(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    /// Removes what killed processes left in `tmp/`. Failing to is nobody's trouble.
+    fn sweep(&self) {
+        let Ok(entries) = fs::read_dir(self.tmp()) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let age = entry
+                .metadata()
+                .and_then(|meta| meta.modified())
+                .ok()
+                .and_then(|at| at.elapsed().ok());
+            if age.is_some_and(|age| age > STALE) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// Makes a folder with its parents; the folders it makes are the owner's alone, whatever the umask.
+pub(crate) fn make_dir(dir: &Path) -> Result<(), StoreError> {
+    if dir.as_os_str().is_empty() || dir.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = dir.parent() {
+        make_dir(parent)?;
+    }
+    match fs::DirBuilder::new().mode(0o700).create(dir) {
+        // A umask can take the owner's own bits away.
+        Ok(()) => fs::set_permissions(dir, fs::Permissions::from_mode(0o700)),
+        // Another process was quicker.
+        Err(_) if dir.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+    .map_err(StoreError::io("make the folder", dir))
+}

@@ -1,1 +1,0 @@
-//! Writes tar entries: ustar, with PAX records only where ustar cannot say it.

@@ -1,1 +1,0 @@
-//! Writes a tree as a layer: tar, both digests, compression on all cores.
