@@ -1,5 +1,6 @@
 //! Paths inside an image: relative to its root, normal, any bytes but NUL.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 /// A path inside an image root, without leading slash; the root itself is empty.
@@ -116,6 +117,13 @@ impl LayerPath {
     /// Returns the bytes, without leading slash.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Bytes and paths have one order, so ranges of paths can be asked for by bytes.
+impl Borrow<[u8]> for LayerPath {
+    fn borrow(&self) -> &[u8] {
         &self.0
     }
 }

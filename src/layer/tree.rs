@@ -1,7 +1,9 @@
 //! An ordered tree of nodes: the merged root of an image, or what one layer adds to it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 
+use super::merge::Merge;
 use super::node::{Kind, Node};
 use super::path::LayerPath;
 
@@ -71,13 +73,20 @@ impl Tree {
     /// Returns `directory` and everything below it.
     pub fn within<'a>(
         &'a self,
-        directory: &'a LayerPath,
+        directory: &LayerPath,
     ) -> impl Iterator<Item = (&'a LayerPath, &'a Node)> {
-        // Siblings such as `a-b` sort between `a` and `a/b`, so they are stepped over.
-        self.0
-            .range(directory.clone()..)
-            .take_while(move |(path, _)| path.as_bytes().starts_with(directory.as_bytes()))
-            .filter(move |(path, _)| path.is_within(directory))
+        // Siblings such as `a-b` sort between `a` and `a/b`. What is below starts with `a/` and ends before `a0`,
+        // as `0` comes after `/`: looking only there keeps a hostile layer from making this slow.
+        let [mut start, mut end] = [directory.as_bytes(); 2].map(<[u8]>::to_vec);
+        start.push(b'/');
+        end.push(b'0');
+        let below = if directory.is_root() {
+            (Bound::Excluded(&[][..]), Bound::Unbounded)
+        } else {
+            (Bound::Included(&start[..]), Bound::Excluded(&end[..]))
+        };
+        let below = self.0.range::<[u8], _>(below);
+        self.0.get_key_value(directory).into_iter().chain(below)
     }
 
     /// Returns how many nodes there are.
@@ -112,24 +121,22 @@ impl Tree {
     }
 
     /// Applies a layer on top: whiteouts remove, a non-directory replaces all below it, everything else is set.
+    ///
+    /// A file that loses the name that carried its content lives on under its other names.
     pub fn apply(&mut self, upper: Tree) {
-        for (path, node) in upper.0 {
+        let (links, nodes): (Vec<_>, Vec<_>) = upper
+            .0
+            .into_iter()
+            .partition(|(_, node)| matches!(node.kind, Kind::Hardlink(_)));
+        let mut merge = Merge::new(self);
+        // Links last, because the file that they name may come after them.
+        for (path, node) in nodes.into_iter().chain(links) {
             match node.kind {
-                Kind::Whiteout => self.remove_within(&path),
-                Kind::Dir => {
-                    if self.get(&path).is_some_and(|lower| !lower.is_dir()) {
-                        self.remove(&path);
-                    }
-                    self.insert(path, node);
-                }
-                _ => {
-                    if self.get(&path).is_some_and(Node::is_dir) {
-                        self.remove_within(&path);
-                    }
-                    self.insert(path, node);
-                }
+                Kind::Whiteout => merge.remove_within(&path),
+                _ => merge.put(path, node),
             }
         }
+        merge.finish();
     }
 }
 

@@ -3,7 +3,9 @@
 //! ustar and PAX are <https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html>; whiteouts are
 //! <https://github.com/opencontainers/image-spec/blob/main/layer.md>.
 
-pub(super) mod write;
+mod number;
+pub mod read;
+pub mod write;
 
 /// The size of a header, and what contents are padded to.
 pub(super) const BLOCK: usize = 512;

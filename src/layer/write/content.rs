@@ -7,7 +7,6 @@ use flate2::bufread::DeflateDecoder;
 
 use super::pipeline::{Feed, Halt};
 use super::{FoundSize, WriteError};
-use crate::diagnose::Class;
 use crate::layer::codec::cut::Cutter;
 use crate::layer::content::{Content, Contents, Location, Packing, RandomRead};
 use crate::layer::path::LayerPath;
@@ -112,17 +111,6 @@ fn fill(source: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(filled)
-}
-
-/// Returns whether the bytes are bad, or only cannot be had from the disk.
-pub(super) fn class_of(error: &io::Error) -> Class {
-    match error.kind() {
-        // flate2 reports a corrupt deflate stream as invalid input.
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => {
-            Class::Integrity
-        }
-        _ => Class::Usage,
-    }
 }
 
 /// Reads a range of a blob from its start to its end.

@@ -13,6 +13,7 @@ mod pipeline;
 
 use std::io::{self, Write};
 
+use super::class_of_io;
 use super::codec::cut::{Cutter, has_own_chunks};
 use super::codec::{Codec, WalkError};
 use super::content::{Content, Contents};
@@ -158,7 +159,7 @@ impl Diagnose for WriteError {
     fn class(&self) -> Class {
         match self {
             Self::ContentDiffers { .. } | Self::ContentSize { .. } => Class::Integrity,
-            Self::ContentUnreadable { source, .. } => content::class_of(source),
+            Self::ContentUnreadable { source, .. } => class_of_io(source),
             Self::NoContent { .. } => Class::Unavailable,
             _ => Class::Usage,
         }
