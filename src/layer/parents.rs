@@ -2,7 +2,7 @@
 
 use super::node::Node;
 use super::path::LayerPath;
-use super::tree::{Tree, TreeError};
+use super::tree::{Stacked, Tree, TreeError};
 
 /// Adds to `upper` every parent directory that its nodes lack.
 ///
@@ -13,7 +13,7 @@ use super::tree::{Tree, TreeError};
 /// # Errors
 /// [`TreeError::NotInside`] if a parent is something else than a directory, in `upper` or in `lower`: resolve
 /// paths through symbolic links first.
-pub fn complete(upper: &mut Tree, lower: &Tree) -> Result<(), TreeError> {
+pub fn complete(upper: &mut Tree, lower: Stacked<'_>) -> Result<(), TreeError> {
     let mut missing: Vec<(LayerPath, Node)> = Vec::new();
     let mut last = LayerPath::root();
     for (path, _) in upper.iter() {
@@ -55,6 +55,11 @@ mod tests {
         LayerPath::parse(text).expect(text)
     }
 
+    fn over(lower: &Tree) -> Stacked<'_> {
+        static NOTHING: std::sync::LazyLock<Tree> = std::sync::LazyLock::new(Tree::default);
+        Stacked { lower, upper: &NOTHING }
+    }
+
     fn file() -> Node {
         Node::made_file(Content::of(b"x"), 0o644)
     }
@@ -74,7 +79,7 @@ mod tests {
         sticky.meta.xattrs.insert(b"user.x".to_vec(), vec![0]);
         let lower = tree(&[("tmp", sticky.clone())]);
         let mut upper = tree(&[("tmp/new/file", file()), ("tmp/gone", Node::whiteout())]);
-        complete(&mut upper, &lower).expect("complete");
+        complete(&mut upper, over(&lower)).expect("complete");
         assert_eq!(upper.get(&path("tmp")), Some(&sticky));
         assert_eq!(upper.get(&path("tmp/new")), Some(&Node::made_dir()));
         assert_eq!(upper.len(), 4, "the root is not added: {upper:?}");
@@ -86,7 +91,7 @@ mod tests {
         own.meta.mode = 0o700;
         let lower = tree(&[("a", Node::made_dir())]);
         let mut upper = tree(&[("a", own.clone()), ("a/b/c", file())]);
-        complete(&mut upper, &lower).expect("complete");
+        complete(&mut upper, over(&lower)).expect("complete");
         assert_eq!(upper.get(&path("a")), Some(&own));
         assert!(upper.get(&path("a/b")).is_some_and(Node::is_dir));
     }
@@ -108,7 +113,7 @@ mod tests {
         ] {
             let mut upper = upper;
             assert_eq!(
-                complete(&mut upper, &lower),
+                complete(&mut upper, over(&lower)),
                 Err(TreeError::NotInside(path("lib64")))
             );
         }

@@ -1,0 +1,145 @@
+//! Why an image cannot be built from its inputs.
+
+use std::io;
+
+use crate::accounts::AccountsError;
+use crate::diagnose::{Class, Diagnose};
+use crate::image::ImageError;
+use crate::layer::tree::TreeError;
+use crate::layer::write::WriteError;
+use crate::oci::{Digest, Platform};
+use crate::python::tags::WheelNameError;
+use crate::python::venv::VenvError;
+use crate::python::wheel::WheelError;
+use crate::rpm::database::DatabaseError;
+use crate::rpm::effects::EffectsError;
+use crate::rpm::file::FileError;
+use crate::rpm::install::InstallError;
+use crate::rpm::payload::UnpackError;
+use crate::source::SourceError;
+
+/// Why an image cannot be built from its inputs.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A locked input is not at hand.
+    #[error("{what} ({digest}) is not in the cache")]
+    Missing {
+        /// Which.
+        what: String,
+        /// Its digest.
+        digest: Digest,
+    },
+    /// A locked RPM is another package than the lock says.
+    #[error("the lock says {locked}, but the file is {found}")]
+    OtherPackage {
+        /// What the lock says.
+        locked: String,
+        /// What the header says.
+        found: String,
+    },
+    /// A package cannot be opened.
+    #[error("{package}: {error}")]
+    Open {
+        /// Which.
+        package: String,
+        /// What is wrong.
+        error: FileError,
+    },
+    /// A package's payload.
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
+    /// Its files do not fit the image.
+    #[error(transparent)]
+    Install(#[from] InstallError),
+    /// The rpm database.
+    #[error("the rpm database: {0}")]
+    Database(#[from] DatabaseError),
+    /// What scriptlets do.
+    #[error(transparent)]
+    Effects(#[from] EffectsError),
+    /// Users and groups.
+    #[error(transparent)]
+    Accounts(#[from] AccountsError),
+    /// A wheel's name.
+    #[error(transparent)]
+    WheelName(#[from] WheelNameError),
+    /// A wheel.
+    #[error(transparent)]
+    Wheel(#[from] WheelError),
+    /// The virtual environment.
+    #[error(transparent)]
+    Venv(#[from] VenvError),
+    /// The lock has wheels but no interpreter.
+    #[error("the lock names no Python interpreter for {0}")]
+    NoInterpreter(Platform),
+    /// The source tree.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A path of the recipe.
+    #[error("{0}")]
+    Path(String),
+    /// Paths do not fit the base.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// A layer cannot be written.
+    #[error("layer `{layer}`: {error}")]
+    Write {
+        /// Which.
+        layer: String,
+        /// What is wrong.
+        error: Box<WriteError>,
+    },
+    /// Where a layer goes refuses.
+    #[error("layer `{layer}`: cannot write it: {source}")]
+    Sink {
+        /// Which.
+        layer: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A temporary file cannot be made.
+    #[error("cannot make a temporary file in the cache: {0}")]
+    Spool(#[source] io::Error),
+    /// Documents cannot be put together.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+}
+
+impl BuildError {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        Some(match self {
+            Self::Open { error, .. } => error,
+            Self::Unpack(error) => error,
+            Self::Install(error) => error,
+            Self::Database(error) => error,
+            Self::Effects(error) => error,
+            Self::Accounts(error) => error,
+            Self::WheelName(error) => error,
+            Self::Wheel(error) => error,
+            Self::Venv(error) => error,
+            Self::Source(error) => error,
+            Self::Write { error, .. } => &**error,
+            Self::Image(error) => error,
+            _ => return None,
+        })
+    }
+}
+
+impl Diagnose for BuildError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Missing { .. } => Class::Unavailable,
+            Self::OtherPackage { .. } => Class::Integrity,
+            _ => self.inner().map_or(Class::Usage, Diagnose::class),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Missing { .. } => Some("run without --offline".to_owned()),
+            Self::NoInterpreter(_) | Self::OtherPackage { .. } => Some("run `imgbuild lock` again".to_owned()),
+            Self::Sink { .. } | Self::Spool(_) => Some("check the space with `df -h`, or use another --cache-dir".to_owned()),
+            _ => self.inner().and_then(Diagnose::hint),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Builds: fetches what a plan names, hands it to the core, keeps the layers in the store, writes the result.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::base::{Base, BaseError, BaseShop};
+use super::fetch::{FetchError, Fetcher, Input};
+use super::image_source::{ImageSource, ImageSourceError, Images};
+use super::layout::{self, Blob, Bytes, Format, LayoutError, Output};
+use super::progress::Progress;
+use super::project::Project;
+use super::source_walk::{self, WalkError};
+use super::store::{BlobWriter, Store};
+use crate::build::{self, BlobSource, BuildError, LayerSink, Materials, PendingLayer, SpoolSource, Workshop};
+use crate::diagnose::{Class, Diagnose};
+use crate::image::{self, Image, NewLayer};
+use crate::layer::RandomRead;
+use crate::layer::write::Layer;
+use crate::lock::Lock;
+use crate::oci::{Descriptor, Digest, Platform};
+use crate::plan::{self, Plan, PlanError};
+use crate::recipe::{Args, Stage};
+use crate::rpm::payload::Spool;
+
+/// What to build.
+pub struct Job<'a> {
+    /// The recipe and its folder.
+    pub project: &'a Project,
+    /// Its lock, fresh.
+    pub lock: &'a Lock,
+    /// Build arguments.
+    pub args: &'a Args,
+    /// Which platforms.
+    pub platforms: &'a [Platform],
+    /// Which stage.
+    pub stage: Stage,
+    /// Creation time, seconds since 1970 UTC.
+    pub epoch: i64,
+    /// Threads that compress.
+    pub threads: usize,
+}
+
+/// What it is built with.
+pub struct Edges<'a> {
+    /// Keeps inputs and layers.
+    pub store: &'a Store,
+    /// Gets inputs.
+    pub fetcher: &'a Fetcher,
+    /// Is told of transfers.
+    pub progress: &'a dyn Progress,
+    /// Is told of layers.
+    pub tell: &'a (dyn Fn(&str) + Sync),
+}
+
+/// One image, or several under an index.
+pub struct Built {
+    /// In the order of the platforms asked for.
+    pub images: Vec<Image>,
+    /// The index, for several platforms.
+    pub index: Option<(Descriptor, Vec<u8>)>,
+    store: Store,
+}
+
+/// Why a build fails.
+#[derive(Debug, thiserror::Error)]
+pub enum EdgeBuildError {
+    /// A platform that is not locked.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The base's reference.
+    #[error(transparent)]
+    Source(#[from] ImageSourceError),
+    /// The base.
+    #[error(transparent)]
+    Base(#[from] BaseError),
+    /// An input cannot be had.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The source tree.
+    #[error(transparent)]
+    Walk(#[from] WalkError),
+    /// An image cannot be made.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The result cannot be written.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+}
+
+impl EdgeBuildError {
+    fn inner(&self) -> &dyn Diagnose {
+        match self {
+            Self::Plan(error) => error,
+            Self::Source(error) => error,
+            Self::Base(error) => error,
+            Self::Fetch(error) => error,
+            Self::Walk(error) => error,
+            Self::Build(error) => error,
+            Self::Layout(error) => error,
+        }
+    }
+}
+
+impl Diagnose for EdgeBuildError {
+    fn class(&self) -> Class {
+        self.inner().class()
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.inner().hint()
+    }
+}
+
+/// Builds every platform of `job`.
+///
+/// # Errors
+/// [`EdgeBuildError`]; nothing is written then but what the cache may keep.
+pub fn build(runtime: &tokio::runtime::Runtime, job: &Job<'_>, edges: &Edges<'_>) -> Result<Built, EdgeBuildError> {
+    let recipe = &job.project.recipe;
+    let plans = plan::plan(recipe, job.lock, job.platforms, job.stage)?;
+    // The source tree first: it is at hand, and wrong more often than the network.
+    let rules = match job.stage {
+        Stage::Runtime => recipe.copy.as_slice(),
+        Stage::Builder => &[],
+    };
+    let (source, source_contents) = source_walk::walk(&job.project.folder, rules)?;
+    let bases = runtime.block_on(obtain(job, &plans, edges))?;
+
+    let mut images = Vec::new();
+    for (plan, base) in plans.iter().zip(&bases) {
+        let materials = Materials {
+            recipe,
+            lock: job.lock,
+            args: job.args,
+            epoch: job.epoch,
+            base: &base.image,
+            root: &base.root,
+            blobs: edges.store,
+            source: &source,
+            source_contents: &source_contents,
+        };
+        let finished = |new: &NewLayer| {
+            let NewLayer { layer, created_by } = new;
+            (edges.tell)(&format!("{}: {created_by}: {} ({} bytes)", plan.platform, layer.digest, layer.size));
+        };
+        let workshop =
+            Workshop { sink: edges.store, spools: edges.store, threads: job.threads, finished: &finished };
+        images.push(build::build(plan, &materials, &workshop)?);
+    }
+    let index = (images.len() > 1).then(|| image::index(&images));
+    Ok(Built { images, index, store: edges.store.clone() })
+}
+
+/// Gets bases and inputs into the store, all at once.
+async fn obtain(job: &Job<'_>, plans: &[Plan<'_>], edges: &Edges<'_>) -> Result<Vec<Base>, EdgeBuildError> {
+    let reference = &job.project.recipe.base.image;
+    let source = ImageSource::parse(reference, &job.project.folder)?;
+    let images = Images::new(edges.fetcher.clone());
+    let shop =
+        BaseShop { reference, source: &source, images: &images, store: edges.store, progress: edges.progress };
+    let inputs = plans.iter().flat_map(Plan::inputs).map(|input| Input {
+        what: input.what,
+        urls: vec![input.url],
+        digest: input.digest,
+        size: input.size,
+    });
+    let inputs = edges.fetcher.fetch_all(edges.store, inputs.collect(), edges.progress);
+    let bases = futures_util::future::try_join_all(plans.iter().map(|plan| shop.load(plan.base)));
+    let (_, bases) = futures_util::future::try_join(
+        async { inputs.await.map_err(EdgeBuildError::from) },
+        async { bases.await.map_err(EdgeBuildError::from) },
+    )
+    .await?;
+    Ok(bases)
+}
+
+/// Writes what was built and returns the digest of the manifest, or of the index.
+///
+/// # Errors
+/// [`EdgeBuildError::Layout`]; what was at `output` is then still there.
+pub fn write(built: &Built, output: &Path, format: Format, tags: &[String], name: &str) -> Result<Digest, EdgeBuildError> {
+    let mut blobs = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut add = |descriptor: &Descriptor, bytes: Bytes| {
+        if seen.insert(descriptor.digest) {
+            blobs.push(Blob { descriptor: descriptor.clone(), bytes });
+        }
+    };
+    for image in &built.images {
+        for layer in &image.layers {
+            add(layer, Bytes::File(built.store.path(&layer.digest)));
+        }
+        add(&image.config_descriptor, Bytes::Memory(image.config.clone()));
+        add(&image.descriptor, Bytes::Memory(image.manifest.clone()));
+    }
+    let top = match &built.index {
+        Some((descriptor, bytes)) => {
+            add(descriptor, Bytes::Memory(bytes.clone()));
+            descriptor.clone()
+        }
+        None => built.images[0].descriptor.clone(),
+    };
+    let digest = top.digest;
+    layout::write(output, format, &Output { blobs, top, tags: tags.to_vec(), name: name.to_owned() })?;
+    Ok(digest)
+}
+
+impl BlobSource for Store {
+    fn open(&self, digest: &Digest) -> Option<Arc<dyn RandomRead>> {
+        self.get(digest).map(|blob| Arc::new(blob) as Arc<dyn RandomRead>)
+    }
+}
+
+impl SpoolSource for Store {
+    fn spool(&self) -> io::Result<Box<dyn Spool>> {
+        Ok(Box::new(Self::spool(self).map_err(io::Error::other)?))
+    }
+}
+
+impl LayerSink for Store {
+    fn begin(&self) -> io::Result<Box<dyn PendingLayer>> {
+        Ok(Box::new(StoredLayer(self.writer().map_err(io::Error::other)?)))
+    }
+}
+
+/// A layer on its way into the store.
+struct StoredLayer(BlobWriter);
+
+impl Write for StoredLayer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl PendingLayer for StoredLayer {
+    fn commit(self: Box<Self>, layer: &Layer) -> io::Result<()> {
+        self.0.commit(Some((layer.digest, Some(layer.size)))).map(|_| ()).map_err(io::Error::other)
+    }
+}
