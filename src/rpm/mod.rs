@@ -2,7 +2,9 @@
 
 pub mod database;
 pub mod effects;
+pub mod entries;
 pub mod evr;
+pub mod file;
 pub mod header;
 pub mod install;
 pub mod keys;
@@ -11,5 +13,6 @@ pub mod payload;
 pub mod repodata;
 pub mod repofile;
 pub mod rich;
+pub mod selection;
 pub mod solve;
 pub mod tag;

@@ -1,1 +1,0 @@
-//! Reads the files of an RPM and turns them into nodes.
