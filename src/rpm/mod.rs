@@ -12,3 +12,4 @@ pub mod repodata;
 pub mod repofile;
 pub mod rich;
 pub mod solve;
+pub mod tag;

@@ -1,1 +1,0 @@
-//! Reads RPM headers: the index of tags that packages and databases share.
