@@ -1,1 +1,0 @@
-//! A package as metadata or a header describes it: name, version, architecture, dependencies.

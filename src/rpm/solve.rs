@@ -1,1 +1,0 @@
-//! Chooses the packages that answer a request on top of what the base holds.
