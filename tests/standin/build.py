@@ -28,7 +28,7 @@ class Built:
     path: Path
     name: str
     since: str      # 'base' or 'latest': the first release whose repository has it
-    base: bool      # wanted in the base image
+    base: bool      # installed in the base image
 
 
 def build_all(sources, arch, debs, cache, jobs=2):
@@ -46,7 +46,8 @@ def build_all(sources, arch, debs, cache, jobs=2):
                      if p.name.rsplit('-', 2)[0] == package.name]
             if len(found) != 1:
                 raise SystemExit(f'standin: {variant.name}: {len(found)} RPMs named {package.name} in {folder}')
-            rpms.append(Built(found[0], package.name, build.since if build else 'base', package.base))
+            rpms.append(Built(found[0], package.name, build.since if build else 'base',
+                              package.base and not build))
     return sorted(rpms, key=lambda r: r.path.name)
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def _download(need, arch, root, folder):
     # One line per package: 'URI' file size hash
     files = [shlex.split(line)[1] for line in apt('--print-uris', 'download', *need).splitlines()]
     apt('download', *need)
+    shutil.rmtree(root)     # 50 MB of package lists
     for old in set(p.name for p in folder.glob('*.deb')) - set(files):
         (folder / old).unlink()
     return {name.split('_')[0]: name for name in files}

@@ -101,7 +101,7 @@ def version_of(deb):
     """Returns (version, release) in AL2023's form for a Debian file name: `libc6_2.36-9+deb12u10_amd64.deb`."""
     text = re.sub(r'^\d+(%3a|:)', '', deb.rsplit('/', 1)[-1].split('_')[1])
     upstream, _, revision = text.rpartition('-') if '-' in text else (text, '', '1')
-    upstream = re.sub(r'\+(dfsg|ds|really|git).*|~deb.*|\+deb.*', '', upstream)
+    upstream = re.sub(r'[.+](dfsg|ds|really|git).*|~deb.*|\+deb.*', '', upstream)
     upstream = re.sub(r'[^A-Za-z0-9._+~^]', '.', upstream)
     number = re.match(r'\d+', revision)
     update = re.search(r'deb12u(\d+)', text)

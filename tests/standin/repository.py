@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -76,6 +77,8 @@ def _snapshot(arch, release, places, blobs, www, keyring):
                     str(top / 'repodata')], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     (top / 'updateinfo.xml').unlink()
     repomd = top / 'repodata/repomd.xml'
+    # modifyrepo_c notes when it ran.
+    repomd.write_text(re.sub(r'<timestamp>\d+', f'<timestamp>{EPOCH}', repomd.read_text()))
     guid = hashlib.sha256(repomd.read_bytes()).hexdigest()
     keyring.detached('amazon-linux', str(repomd))
     final = www / f'al2023/core/guids/{guid}/{arch.rpm}'

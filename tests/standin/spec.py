@@ -107,7 +107,8 @@ def file_list(package, paths, entries):
         if any(re.search(p, path) for p in package.license):
             kind = '%license'
         lines.append(f'{f"%caps({caps}) " if caps else ""}{kind} {attr}{quoted(path)}')
-    lines += [f'%ghost %attr(0644,root,root) {path}' for path in package.ghost]
+    lines += ['%%ghost %%attr(%s,%s,%s) %s' % (*_first(package.attrs, path, ('0644', 'root', 'root')), path)
+              for path in package.ghost]
     lines += ['%%dev(%s,%d,%d) %%attr(0666,root,root) %s' % (kind, major, minor, path)
               for path, kind, major, minor in package.devices]
     return lines, parents - set(paths)

@@ -44,7 +44,7 @@ SOURCES = (
           requires=('bash', 'coreutils', 'grep', 'sed', 'p11-kit >= 0.23', 'p11-kit-trust >= 0.23'),
           requires_post=('coreutils', 'bash'),
           ghost=(f'{_CA}/pem/tls-ca-bundle.pem', f'{_CA}/pem/email-ca-bundle.pem',
-                 f'{_CA}/openssl/ca-bundle.trust.crt'),
+                 f'{_CA}/openssl/ca-bundle.trust.crt'), attrs={'/extracted/(pem|openssl)/.': ('0444', 'root', 'root')},
           scripts={'post': '/usr/bin/update-ca-trust'}),
     ), debs=('ca-certificates',), contents='ca_certificates'),
 
