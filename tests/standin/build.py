@@ -94,7 +94,8 @@ def _build(source, arch, debs, top):
     path = spec.write(source, arch, version, release, found, licence, top)
     defines = spec.RPMBUILD_DEFINES | {'_topdir': top, '_rpmdir': f'{top}/rpms', '_dbpath': f'{top}/nodb',
                                        '_binary_payload': source.payload}
-    command = ['rpmbuild', '-bb', '--quiet', '--nodeps', '--target', f'{arch.rpm}-amazon-linux']
+    command = ['rpmbuild', '-bb', '--quiet', '--nodeps', '--target',
+               f'{"x86_64" if source.noarch else arch.rpm}-amazon-linux']     # either target would do: one, for one result
     for name, value in defines.items():
         command += ['--define', f'{name} {value}']
     # HOME: no ~/.rpmmacros of the caller may reach the bytes.

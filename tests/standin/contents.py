@@ -150,8 +150,10 @@ def _add_bytecode(e, path):
 
 SITECUSTOMIZE = '''# Debian's Python looks in dist-packages; AL2023's packages install to site-packages.
 import site
-for d in ('/usr/local/lib64', '/usr/local/lib', '/usr/lib64', '/usr/lib'):
-    site.addsitedir(d + '/python3.11/site-packages')
+import sys
+if sys.prefix == sys.base_prefix:       # a venv has only its own
+    for d in ('/usr/local/lib64', '/usr/local/lib', '/usr/lib64', '/usr/lib'):
+        site.addsitedir(d + '/python3.11/site-packages')
 '''
 
 

@@ -70,7 +70,7 @@ def put(path, entry):
     else:
         with open(path, 'wb') as f:
             f.write(entry.data)
-        os.chmod(path, entry.mode)
+        os.chmod(path, entry.mode | 0o600)      # %attr has the last word; rpmbuild need not be root
         os.utime(path, (entry.mtime, entry.mtime))
 
 
@@ -101,7 +101,7 @@ def file_list(package, paths, entries):
             lines.append(f'{attr}%dir {quoted(path)}')
             continue
         caps = _first(package.caps, path, '')
-        kind = _first(package.config, path, '')
+        kind = _first(package.marks, path, '')
         if any(re.search(d, path) for d in package.doc):
             kind = '%doc'
         if any(re.search(p, path) for p in package.license):

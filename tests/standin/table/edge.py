@@ -10,7 +10,7 @@ SOURCES = (
     Source('edge', (
         P('edge-files', '^/opt/edge', '^/sbin/edge', '^/lib64/edge',
           ghost=('/opt/edge/ghost.log', '/var/lib/edge/state.db'),
-          config={'^/opt/edge/etc/noreplace': '%config(noreplace)', '^/opt/edge/etc/missing': '%config(missingok)',
+          marks={'^/opt/edge/etc/noreplace': '%config(noreplace)', '^/opt/edge/etc/missing': '%config(missingok)',
                   '^/opt/edge/etc/plain': '%config'},
           attrs={'^/opt/edge/owned$': ('0640', 'edgeuser', 'edgegroup'), '^/opt/edge/suid$': ('6755', 'root', 'root'),
                  '^/opt/edge/sticky$': ('1777', 'root', 'root')},

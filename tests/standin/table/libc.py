@@ -24,7 +24,9 @@ SOURCES = (
         P('glibc', r'^(/usr)?/lib(64)?/(ld-linux|lib(c|m|mvec|dl|rt|pthread|util|resolv|anl|thread_db|BrokenLocale|nsl'
                    r'|nss_\w+|memusage|pcprofile|c_malloc_debug)[-.].*so[.\d]*$)',
           r'^/usr/lib64/gconv/(UTF-|UNICODE|ISO8859-1\.|gconv-modules)', '^(/usr)?/sbin/ldconfig', '^/etc/ld.so.conf',
-          base=True, config={'^/etc/ld.so.conf$': '%config(noreplace)'},
+          base=True, marks={'^/etc/ld.so.conf$': '%config(noreplace)',
+                             'gconv-modules.cache$': '%verify(not md5 size mtime)'},
+          attrs={'/aux-cache$': ('0600', 'root', 'root')},
           requires=(f'glibc-common{ISA} = {EVR}', f'glibc-langpack = {EVR}', 'basesystem',
                     # An installed package's requirement that installing amazon-rpm-config (through gcc) activates.
                     f'(glibc-gconv-extra{ISA} = {EVR} if redhat-rpm-config)'),

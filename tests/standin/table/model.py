@@ -33,7 +33,7 @@ class Package:
     supplements: tuple = ()
     enhances: tuple = ()
     # how files are listed
-    config: dict = field(default_factory=dict)      # regular expression -> %config directive
+    marks: dict = field(default_factory=dict)       # regular expression -> %config, %verify…
     attrs: dict = field(default_factory=dict)       # regular expression -> (mode, user, group)
     caps: dict = field(default_factory=dict)        # regular expression -> capabilities
     ghost: tuple = ()
@@ -87,8 +87,8 @@ class Source:
 
 def P(name, *files, **fields):
     """A Package; `config=True` marks everything under /etc as %config(noreplace)."""
-    if fields.get('config') is True:
-        fields['config'] = {'^/etc/': '%config(noreplace)'}
+    if fields.pop('config', False):
+        fields['marks'] = {'^/etc/': '%config(noreplace)'}
     if files:
         fields['files'] = files
     return Package(name, **fields)

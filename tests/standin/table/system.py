@@ -17,7 +17,7 @@ SOURCES = (
     ), version=BASE_RELEASE, release='0.amzn2023', contents='system_release', builds=_RELEASES),
 
     Source('amazon-linux-repo', (
-        P('amazon-linux-repo-cdn', arch='noarch', base=True, config={'^/etc/yum.repos.d': '%config(noreplace)'},
+        P('amazon-linux-repo-cdn', arch='noarch', base=True, marks={'^/etc/yum.repos.d': '%config(noreplace)'},
           provides=(f'system-repos = {EVR}', 'system-repos(2023)'), conflicts=('amazon-linux-repo-s3',),
           requires=('system-release >= 2023',)),
     ), version=BASE_RELEASE, release='0.amzn2023', contents='repository_file', builds=_RELEASES),
@@ -27,7 +27,9 @@ SOURCES = (
 
     Source('setup', (
         P('setup', arch='noarch', base=True, requires=('system-release',),
-          config={'^/etc/(?!g?shadow)': '%config(noreplace)'},
+          # Adding a user is no damage: rpm -V does not look.
+          marks={'^/etc/(passwd|group|shadow|gshadow|shells)$': '%verify(not md5 size mtime) %config(noreplace)',
+                 '^/etc/': '%config(noreplace)'},
           attrs={'^/etc/g?shadow$': ('0000', 'root', 'root')}),
     ), version='2.13.7', release='3.amzn2023.0.2', contents='setup'),
 

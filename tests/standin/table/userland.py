@@ -78,7 +78,7 @@ SOURCES = (
           requires=(f'rpm = {EVR}', f'sqlite-libs{ISA} >= 3.22.0')),
         P('rpm', '^/usr/bin/(rpm|rpmdb|rpmkeys|rpmquery|rpmverify)$',
           '^/usr/lib/rpm/(macros|rpmrc|rpmpopt|platform|rpmdb_|tgpg)', '^/etc/rpm', base=True,
-          config={'^/etc/rpm': '%config(noreplace)'}, requires=('coreutils', f'popt{ISA} >= 1.10.2.1', 'curl'),
+          marks={'^/etc/rpm': '%config(noreplace)'}, requires=('coreutils', f'popt{ISA} >= 1.10.2.1', 'curl'),
           ghost=('/var/lib/rpm/rpmdb.sqlite', '/var/lib/rpm/rpmdb.sqlite-shm', '/var/lib/rpm/rpmdb.sqlite-wal',
                  '/var/lib/rpm/.rpm.lock')),
         P('rpm-build-libs', 'librpmbuild', 'librpmsign'),
