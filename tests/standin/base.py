@@ -93,6 +93,7 @@ def run(*command, env=None):
 
 def main(arch_name, out, *rpms):
     arch = ARCHES[arch_name]
+    os.umask(0o022)     # rpm makes the database's files by it
     with tempfile.TemporaryDirectory(prefix='standin-base-') as scratch:
         root = Path(scratch, 'root')
         root.mkdir()
