@@ -1,0 +1,225 @@
+//! Tells whether a uv.lock is out of step with its pyproject.toml, as `uv lock --check` would.
+
+use std::collections::BTreeMap;
+
+use pep440_rs::VersionSpecifiers;
+use pep508_rs::PackageName;
+
+use super::markers::{GroupName, Marker};
+use super::pyproject::{Declared, Pyproject};
+use super::uv_lock::{Package, Requirement, UvLock};
+use crate::diagnose::{Class, Diagnose};
+
+/// How a lock is out of step.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Stale {
+    /// The project was renamed, or its lock is another's.
+    #[error("uv.lock is out of step: it does not hold the project `{0}`")]
+    Project(PackageName),
+    /// The project is for other Python versions now.
+    #[error("uv.lock is out of step: it is for Python {locked}, pyproject.toml says {declared}")]
+    RequiresPython {
+        /// What the lock says.
+        locked: VersionSpecifiers,
+        /// What the project says.
+        declared: VersionSpecifiers,
+    },
+    /// A dependency was added or changed.
+    #[error(
+        "uv.lock is out of step: {list} of pyproject.toml have `{declared}`, the lock does not"
+    )]
+    Added {
+        /// Which list of dependencies.
+        list: String,
+        /// The dependency.
+        declared: String,
+    },
+    /// A dependency was removed or changed.
+    #[error("uv.lock is out of step: it has `{locked}` for {list}, pyproject.toml does not")]
+    Removed {
+        /// Which list of dependencies.
+        list: String,
+        /// The dependency.
+        locked: String,
+    },
+}
+
+impl Diagnose for Stale {
+    fn class(&self) -> Class {
+        Class::No
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("run `uv lock`".to_owned())
+    }
+}
+
+/// Compares `lock` with the pyproject.toml of its project.
+///
+/// Where a package is taken from is not compared, nor are lists that a build backend computes.
+///
+/// # Errors
+/// [`Stale`] naming the first difference.
+pub fn check(lock: &UvLock, pyproject: &Pyproject) -> Result<(), Stale> {
+    let Some(project) = &pyproject.project else {
+        return Ok(());
+    };
+    let is_it = |package: &&Package| {
+        package.name == project.name && package.source.local_folder().is_some()
+    };
+    let locked = lock.packages.iter().find(is_it);
+    let locked = locked.ok_or_else(|| Stale::Project(project.name.clone()))?;
+    if let (Some(found), Some(declared)) = (&lock.requires_python, &project.requires_python) {
+        let (left, right) = (as_marker(found), as_marker(declared));
+        // A workspace is for the versions that all its members are for.
+        let is_workspace = lock.manifest.members.len() > 1;
+        if !left.implies(&right) || (!is_workspace && !right.implies(&left)) {
+            return Err(Stale::RequiresPython {
+                locked: found.clone(),
+                declared: declared.clone(),
+            });
+        }
+    }
+    let scope = lock
+        .requires_python
+        .as_ref()
+        .map_or_else(Marker::always, as_marker);
+    let compare = |list: &str, declared: Vec<Declared>, locked: &[&Requirement]| {
+        let declared = declared
+            .iter()
+            .map(|it| Line::declared(it, pyproject, &scope));
+        let locked = locked.iter().map(|it| Line::locked(it, pyproject, &scope));
+        difference(list, declared.collect(), locked.collect())
+    };
+    if let (Some(dependencies), Some(extras)) = (&project.dependencies, &project.extras) {
+        let mut declared = dependencies.clone();
+        for (extra, more) in extras {
+            let only = format!("extra == '{extra}'").parse();
+            let only = only.unwrap_or_else(|_| Marker::always());
+            declared.extend(more.iter().cloned().map(|mut it| {
+                it.marker = it.marker.and(&only);
+                it
+            }));
+        }
+        let locked: Vec<_> = locked.metadata.requires_dist.iter().collect();
+        compare("the dependencies", declared, &locked)?;
+    }
+    let groups = &locked.metadata.requires_dev;
+    let names = pyproject.groups.keys().chain(groups.keys());
+    for name in names {
+        let declared = pyproject.groups.get(name).cloned().unwrap_or_default();
+        let locked: Vec<_> = groups.get(name).into_iter().flatten().collect();
+        compare(&group_list(name), declared, &locked)?;
+    }
+    Ok(())
+}
+
+fn group_list(name: &GroupName) -> String {
+    format!("the dependencies of group `{name}`")
+}
+
+/// Returns the environments whose Python is one of `specifiers`.
+fn as_marker(specifiers: &VersionSpecifiers) -> Marker {
+    specifiers.iter().fold(Marker::always(), |all, specifier| {
+        let text = specifier.to_string();
+        let at = text.find(|c: char| !"=<>!~".contains(c)).unwrap_or(0);
+        let (operator, version) = text.split_at(at);
+        let one = format!("python_full_version {operator} '{}'", version.trim());
+        all.and(&one.parse().unwrap_or_else(|_| Marker::always()))
+    })
+}
+
+/// A dependency in the form that is compared, and as it is shown.
+struct Line {
+    key: (PackageName, Vec<String>, Option<Vec<String>>),
+    /// None if several entries may stand for one.
+    marker: Option<Marker>,
+    shown: String,
+}
+
+impl Line {
+    fn declared(it: &Declared, pyproject: &Pyproject, scope: &Marker) -> Self {
+        let extras = it.extras.iter().map(ToString::to_string).collect();
+        let specifier = it.specifier.as_ref().filter(|_| !it.is_direct);
+        Self::new(&it.name, extras, specifier, &it.marker, pyproject, scope)
+    }
+
+    fn locked(it: &Requirement, pyproject: &Pyproject, scope: &Marker) -> Self {
+        let mut extras: Vec<_> = it.extras.iter().map(ToString::to_string).collect();
+        extras.sort();
+        let always = Marker::always();
+        let marker = it.marker.as_ref().unwrap_or(&always);
+        Self::new(
+            &it.name,
+            extras,
+            it.specifier.as_ref(),
+            marker,
+            pyproject,
+            scope,
+        )
+    }
+
+    fn new(
+        name: &PackageName,
+        extras: Vec<String>,
+        specifier: Option<&VersionSpecifiers>,
+        marker: &Marker,
+        pyproject: &Pyproject,
+        scope: &Marker,
+    ) -> Self {
+        // `tool.uv.sources` may replace the versions by a place, and split one entry by markers into several.
+        let is_redirected = pyproject.redirected.contains(name);
+        let mut versions: Vec<_> = specifier
+            .iter()
+            .flat_map(|it| it.iter())
+            .map(ToString::to_string)
+            .collect();
+        versions.sort();
+        let mut shown = name.to_string();
+        if !extras.is_empty() {
+            shown = format!("{shown}[{}]", extras.join(","));
+        }
+        shown.push_str(&versions.join(","));
+        let condition = marker.to_string();
+        if !condition.is_empty() {
+            shown = format!("{shown} ; {condition}");
+        }
+        Self {
+            key: (name.clone(), extras, (!is_redirected).then_some(versions)),
+            marker: (!is_redirected).then(|| marker.and(scope)),
+            shown,
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.key == other.key && self.marker == other.marker
+    }
+}
+
+fn difference(list: &str, declared: Vec<Line>, locked: Vec<Line>) -> Result<(), Stale> {
+    let by_name = |lines: &[Line]| {
+        let mut names: BTreeMap<PackageName, Vec<usize>> = BTreeMap::new();
+        for (at, line) in lines.iter().enumerate() {
+            names.entry(line.key.0.clone()).or_default().push(at);
+        }
+        names
+    };
+    let (ours, theirs) = (by_name(&declared), by_name(&locked));
+    let missing = |lines: &[Line], others: &[Line], index: &BTreeMap<PackageName, Vec<usize>>| {
+        let missing = lines.iter().find(|line| {
+            let candidates = index.get(&line.key.0).into_iter().flatten();
+            !candidates
+                .filter_map(|&at| others.get(at))
+                .any(|other| line.is_same(other))
+        });
+        missing.map(|line| line.shown.clone())
+    };
+    let list = list.to_owned();
+    if let Some(declared) = missing(&declared, &locked, &theirs) {
+        return Err(Stale::Added { list, declared });
+    }
+    if let Some(locked) = missing(&locked, &declared, &ours) {
+        return Err(Stale::Removed { list, locked });
+    }
+    Ok(())
+}
