@@ -1,0 +1,244 @@
+//! The RPM part of a lock: the solution of each stage, the packages themselves, their scriptlets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pep440_rs::Version;
+
+use super::python::Interpreter;
+use super::repositories::{self, Opened};
+use super::{ResolveError, Sources, Update};
+use crate::edge::base::Base;
+use crate::edge::fetch::Input;
+use crate::edge::project::Project;
+use crate::lock::{self, Lock};
+use crate::oci::{Digest, Platform};
+use crate::recipe::{PythonSection, Recipe, Stage};
+use crate::rpm::effects::{self, Arriving, Verdict};
+use crate::rpm::file::PackageFile;
+use crate::rpm::header::Header;
+use crate::rpm::package::Package;
+use crate::rpm::solve::{self, Request, SolveError, Weak, Why};
+
+/// What one platform adds to a lock.
+#[derive(Default)]
+pub(super) struct Part {
+    pub(super) repositories: Vec<lock::Repository>,
+    pub(super) keys: Vec<lock::Key>,
+    pub(super) rpms: Vec<lock::Rpm>,
+    pub(super) scriptlets: Vec<lock::Scriptlet>,
+    /// When the newest package was built, seconds since 1970 UTC.
+    pub(super) newest: i64,
+    /// Everything the runtime stage holds: the base's packages and the chosen ones.
+    runtime: Vec<Package>,
+}
+
+impl Part {
+    /// Returns what wheels must fit: the versions of the interpreter and of the C library that the image will hold.
+    pub(super) fn interpreter(&self, section: &PythonSection) -> Result<Interpreter, ResolveError> {
+        let path = format!("/usr/bin/{}", section.interpreter);
+        let holds = |package: &&Package| package.files.iter().any(|file| **file == *path);
+        let holder = self.runtime.iter().find(holds).ok_or(ResolveError::NoInterpreter { path: path.clone() })?;
+        let glibc = self.runtime.iter().find(|package| *package.name == *"glibc").ok_or(ResolveError::NoGlibc)?;
+        let python: Version =
+            holder.evr.version.parse().map_err(|_| ResolveError::OddVersion(holder.nevra().to_string()))?;
+        let mut numbers = glibc.evr.version.split('.').map(str::parse::<u32>);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(major)), Some(Ok(minor))) => Ok(Interpreter { python, glibc: (major, minor) }),
+            _ => Err(ResolveError::OddVersion(glibc.nevra().to_string())),
+        }
+    }
+}
+
+/// A package that at least one stage needs.
+struct Chosen {
+    package: Package,
+    url: String,
+    stages: BTreeSet<Stage>,
+    wanted_by: BTreeSet<String>,
+}
+
+/// Resolves the RPMs of one platform.
+pub(super) async fn resolve(
+    project: &Project,
+    platform: Platform,
+    base: &Base,
+    old: Option<&Lock>,
+    update: &Update,
+    sources: &Sources<'_>,
+) -> Result<Part, ResolveError> {
+    let recipe = &project.recipe;
+    let headers = base.root.rpm_headers()?;
+    let installed = headers.iter().map(Package::from_header).collect::<Result<Vec<_>, _>>()?;
+    let stages = [Stage::Builder, Stage::Runtime];
+    if stages.iter().all(|&stage| recipe.packages(stage).is_empty()) {
+        return Ok(Part { runtime: installed, ..Part::default() });
+    }
+    let requests = stages.map(|stage| request(recipe, platform, stage));
+    let mut opened = repositories::open(project, platform, base, &headers, old, update, sources).await?;
+    let available = opened.packages(&installed, &requests, sources).await?;
+    let pinned = pinned_only(&available, old, platform, update);
+
+    let mut chosen: BTreeMap<Digest, Chosen> = BTreeMap::new();
+    let mut runtime = installed.clone();
+    for (stage, request) in stages.into_iter().zip(&requests) {
+        let solution = match solve::solve(&installed, &pinned, request) {
+            // A new request may need something newer than what is pinned.
+            Err(SolveError::Unsolvable(_) | SolveError::Unknown { .. }) if pinned.len() != available.len() => {
+                solve::solve(&installed, &available, request)?
+            }
+            other => other?,
+        };
+        for met in &solution.met {
+            let by = met.by.nevra();
+            (sources.tell)(&format!("{platform}: {} is already in the base: {by}", met.request));
+        }
+        for picked in &solution.install {
+            let (digest, url) = opened.place_of(picked.package)?;
+            let entry = chosen.entry(digest).or_insert_with(|| Chosen {
+                package: picked.package.clone(),
+                url,
+                stages: BTreeSet::new(),
+                wanted_by: BTreeSet::new(),
+            });
+            entry.stages.insert(stage);
+            entry.wanted_by.insert(wanted_by(&picked.why));
+            if stage == Stage::Runtime {
+                runtime.push(picked.package.clone());
+            }
+        }
+    }
+    pin(recipe, platform, opened, &chosen, &headers, runtime, sources).await
+}
+
+fn request(recipe: &Recipe, platform: Platform, stage: Stage) -> Request {
+    let mut request = Request::new(platform.arch.rpm(), recipe.packages(stage));
+    request.exclude.clone_from(&recipe.rpm.exclude);
+    request.weak = if recipe.rpm.weak_dependencies { Weak::Install } else { Weak::Skip };
+    request
+}
+
+/// Leaves only the pinned build of every package that is pinned, still there, and not asked to move.
+fn pinned_only(available: &[Package], old: Option<&Lock>, platform: Platform, update: &Update) -> Vec<Package> {
+    let pins: BTreeMap<(&str, &str), BTreeSet<Digest>> = old
+        .into_iter()
+        .flat_map(|old| &old.rpms)
+        .filter(|rpm| rpm.stages.contains_key(&platform.to_string()) && !update.package(&rpm.name))
+        .fold(BTreeMap::new(), |mut pins, rpm| {
+            pins.entry((rpm.name.as_str(), rpm.arch.as_str())).or_insert_with(BTreeSet::new).insert(rpm.digest);
+            pins
+        });
+    let digest = |package: &Package| package.checksum.as_ref().and_then(|checksum| checksum.sha256());
+    let still_there: BTreeSet<Digest> = available.iter().filter_map(digest).collect();
+    let keep = |package: &&Package| match pins.get(&(&*package.name, &*package.arch)) {
+        Some(pinned) if pinned.iter().any(|pin| still_there.contains(pin)) => {
+            digest(package).is_some_and(|digest| pinned.contains(&digest))
+        }
+        _ => true,
+    };
+    available.iter().filter(keep).cloned().collect()
+}
+
+/// Who asked, in the words of a lock.
+fn wanted_by(why: &Why) -> String {
+    match why {
+        Why::Request(request) => format!("\"{request}\""),
+        Why::Replaces(name) => name.clone(),
+        Why::Upgrades(nevra) => nevra.name.to_string(),
+        Why::Requires { by, .. } | Why::Recommends { by, .. } => by.name.to_string(),
+        Why::Supplements { dependency } => dependency.clone(),
+    }
+}
+
+/// Fetches the chosen packages, verifies their signatures and lists their scriptlets.
+async fn pin(
+    recipe: &Recipe,
+    platform: Platform,
+    opened: Opened,
+    chosen: &BTreeMap<Digest, Chosen>,
+    base: &[Header],
+    runtime: Vec<Package>,
+    sources: &Sources<'_>,
+) -> Result<Part, ResolveError> {
+    let inputs = chosen.iter().map(|(&digest, chosen)| Input {
+        what: format!("{}.rpm", chosen.package.nevra()),
+        urls: vec![chosen.url.clone()],
+        digest,
+        size: Some(chosen.package.size),
+    });
+    let blobs = sources.fetcher.fetch_all(sources.store, inputs.collect(), sources.progress).await?;
+
+    let mut part = Part { runtime, ..Part::default() };
+    let mut signers = BTreeSet::new();
+    let mut files: BTreeMap<Stage, Vec<PackageFile>> = BTreeMap::new();
+    for ((&digest, chosen), blob) in chosen.iter().zip(&blobs) {
+        let nevra = chosen.package.nevra().to_string();
+        let file = PackageFile::open(blob).map_err(|error| ResolveError::Package { package: nevra.clone(), error })?;
+        if file.nevra() != nevra {
+            return Err(ResolveError::OtherPackage { wanted: nevra, found: file.nevra() });
+        }
+        let signed_by = opened.verify(&chosen.package, &file)?;
+        signers.extend(signed_by.clone());
+        let build_time = i64::try_from(chosen.package.build_time).unwrap_or_default();
+        part.newest = part.newest.max(build_time);
+        part.rpms.push(lock::Rpm {
+            name: chosen.package.name.to_string(),
+            evr: chosen.package.evr.to_string(),
+            arch: chosen.package.arch.to_string(),
+            repository: opened.id_of(&chosen.package).to_owned(),
+            url: chosen.url.clone(),
+            size: chosen.package.size,
+            digest,
+            source: Some(chosen.package.source_rpm.to_string()).filter(|source| !source.is_empty()),
+            signed_by,
+            stages: BTreeMap::from([(platform.to_string(), chosen.stages.clone())]),
+            wanted_by: chosen.wanted_by.iter().cloned().collect(),
+        });
+        for &stage in &chosen.stages {
+            files.entry(stage).or_default().push(file.clone());
+        }
+    }
+    part.scriptlets = scriptlets(recipe, base, &files)?;
+    (part.repositories, part.keys) = opened.finish(&signers);
+    Ok(part)
+}
+
+/// Lists what would run, and stops at what nobody knows.
+fn scriptlets(
+    recipe: &Recipe,
+    base: &[Header],
+    files: &BTreeMap<Stage, Vec<PackageFile>>,
+) -> Result<Vec<lock::Scriptlet>, ResolveError> {
+    let mut out = BTreeSet::new();
+    let mut unknown = Vec::new();
+    for files in files.values() {
+        let arriving: Vec<Arriving<'_>> =
+            files.iter().map(|file| Arriving { header: file.header(), upgrades: false }).collect();
+        let staying: Vec<&Header> = base.iter().collect();
+        for scriptlet in effects::inventory(&arriving, &staying, &[]) {
+            let key = scriptlet.key();
+            let effect = match &scriptlet.verdict {
+                Verdict::Effect(effects) => {
+                    let words: BTreeSet<String> = effects.iter().map(ToString::to_string).collect();
+                    words.into_iter().collect::<Vec<_>>().join("; ")
+                }
+                Verdict::NoEffect { reason } => format!("none: {reason}"),
+                Verdict::Unknown { .. } if recipe.rpm.scriptlets.contains_key(&key) => "skipped by the recipe".to_owned(),
+                Verdict::Unknown { why } => {
+                    unknown.push(super::error::UnknownScriptlet {
+                        key: key.clone(),
+                        why: why.clone(),
+                        interpreter: scriptlet.interpreter.clone(),
+                        body: scriptlet.body.clone(),
+                    });
+                    continue;
+                }
+            };
+            out.insert(lock::Scriptlet { name: key, digest: scriptlet.digest, effect });
+        }
+    }
+    if !unknown.is_empty() {
+        unknown.dedup_by(|a, b| a.key == b.key);
+        return Err(ResolveError::Scriptlets(unknown));
+    }
+    Ok(out.into_iter().collect())
+}
