@@ -338,7 +338,12 @@ struct Noise {
 impl RandomRead for Noise {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         for (byte, at) in buffer.iter_mut().zip(offset..) {
-            *byte = (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8;
+            // The mixer of SplitMix64: incompressible, so what is written is as much as what is read.
+            let mixed = at.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            *byte = (mixed ^ mixed >> 27)
+                .wrapping_mul(0x94d0_49bb_1331_11eb)
+                .to_be_bytes()[0];
         }
         self.read.fetch_add(buffer.len(), Ordering::Relaxed);
         Ok(())
