@@ -1,6 +1,7 @@
 //! File contents by digest: where the bytes of each are, read only when a layer is written.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -84,6 +85,13 @@ pub enum Location {
 /// The contents that nodes refer to.
 #[derive(Clone, Default)]
 pub struct Contents(BTreeMap<Digest, Location>);
+
+impl fmt::Debug for Contents {
+    /// Writes which contents are known, not where they are.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 impl Contents {
     /// Adds bytes held in memory and returns what to put in a node.

@@ -2,6 +2,8 @@
 
 pub mod codec;
 pub mod content;
+#[cfg(test)]
+mod generated;
 pub mod index;
 mod merge;
 pub mod node;
