@@ -73,6 +73,15 @@ impl Checksum {
         }
     }
 
+    /// Returns the hexadecimal digits, without the algorithm.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        match self {
+            Self::Sha256(digest) => digest.hex(),
+            Self::Sha512(raw) => hex(raw.as_slice()),
+        }
+    }
+
     /// Tells whether `bytes` hash to it.
     #[must_use]
     pub fn matches(&self, bytes: &[u8]) -> bool {
