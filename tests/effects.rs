@@ -1,0 +1,6 @@
+//! Scriptlets: which are known, and that what imgbuild does instead equals what the real tools leave.
+
+mod common;
+mod effects {
+    mod inventory;
+}
