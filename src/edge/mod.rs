@@ -1,5 +1,7 @@
 //! Everything that touches the world: network, disk, clock, environment.
 
+mod blocking;
+pub mod disk;
 pub mod fetch;
 pub mod image_source;
 pub mod layout;

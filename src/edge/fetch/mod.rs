@@ -18,10 +18,12 @@ pub use error::FetchError;
 pub use mirror::{Mirror, MirrorError};
 pub use retry::Patience;
 
-pub(crate) use mirror::{authority, is_loopback, registry as registry_mirror, shown};
+pub(crate) use mirror::{authority, registry as registry_mirror, shown, shown_text};
 pub(crate) use receive::{Expected, document, into_store};
 pub(crate) use retry::{Retry, Retryable, retrying};
-pub(crate) use transport::{Request, Transport};
+pub(crate) use transport::{Request, Transport, words};
+
+use mirror::is_loopback;
 
 use super::progress::{Progress, Silent, TaskId};
 use super::store::{FileBlob, Store};
@@ -282,6 +284,16 @@ impl Fetcher {
 
     pub(crate) fn mirrors(&self) -> &[Mirror] {
         &self.shared.mirrors
+    }
+
+    /// Tells whether the host of `url` is one to speak plain http with.
+    pub(crate) fn is_insecure(&self, url: &Url) -> bool {
+        is_loopback(url)
+            || self
+                .shared
+                .transport
+                .as_ref()
+                .is_some_and(|transport| transport.is_insecure(url))
     }
 
     /// Returns what sends requests.

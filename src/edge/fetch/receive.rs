@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use reqwest::Response;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use url::Url;
 
 use super::error::FetchError;
 use super::mirror::shown;
 use super::retry::Patience;
+use crate::edge::blocking::{self, blocking};
+use crate::edge::disk::DiskError;
 use crate::edge::store::{BlobWriter, FileBlob, Store, StoreError};
 use crate::oci::Digest;
 
@@ -96,7 +97,7 @@ pub(crate) async fn into_store(
         }
     }
     drop(chunks);
-    let writer = joined(writing, url).await??;
+    let writer = blocking::result(writing).await?;
     if let Some(wanted) = expected.size.filter(|wanted| writer.written() < *wanted) {
         // Without a Content-Length, a connection that is cut looks like an end.
         return Err(FetchError::Truncated {
@@ -106,11 +107,7 @@ pub(crate) async fn into_store(
         });
     }
     let (to, url_owned) = (store.clone(), url.to_owned());
-    joined(
-        tokio::task::spawn_blocking(move || commit(writer, &to, expected, &url_owned)),
-        url,
-    )
-    .await?
+    blocking(move || commit(writer, &to, expected, &url_owned)).await
 }
 
 /// Writes chunks until the sender is dropped: at the end, or when the transfer is given up. In that case nobody takes
@@ -148,16 +145,6 @@ async fn next(
     })
 }
 
-async fn joined<T>(task: JoinHandle<T>, url: &str) -> Result<T, FetchError> {
-    task.await.map_err(|error| match error.try_into_panic() {
-        Ok(panic) => std::panic::resume_unwind(panic),
-        Err(_) => FetchError::Broken {
-            url: url.to_owned(),
-            why: "imgbuild is being stopped".to_owned(),
-        },
-    })
-}
-
 fn commit(
     writer: BlobWriter,
     store: &Store,
@@ -185,7 +172,8 @@ fn commit(
         Err(error) => return Err(error.into()),
     }
     let path = store.path(&expected.digest);
-    FileBlob::open(&path).map_err(|error| StoreError::io("open", &path)(error).into())
+    FileBlob::open(&path)
+        .map_err(|error| StoreError::from(DiskError::at("open", &path)(error)).into())
 }
 
 /// Returns the file that a `file:` URL names; nothing for other URLs.
@@ -202,16 +190,15 @@ pub(super) fn file_path(url: &Url) -> Result<Option<PathBuf>, FetchError> {
 
 /// Returns the bytes of a file, at most `limit`.
 pub(super) async fn file(path: PathBuf, url: String, limit: u64) -> Result<Vec<u8>, FetchError> {
-    let shown = url.clone();
-    let reading = tokio::task::spawn_blocking(move || {
+    blocking(move || {
         let blob = open(&path)?;
         if blob.len() > limit {
             return Err(FetchError::TooLarge { url, limit });
         }
         blob.read_all(limit)
             .map_err(|source| FetchError::File { path, source })
-    });
-    joined(reading, &shown).await?
+    })
+    .await
 }
 
 /// Copies a file into the store.
@@ -221,8 +208,7 @@ pub(super) async fn file_into_store(
     store: Store,
     expected: Expected,
 ) -> Result<FileBlob, FetchError> {
-    let shown = url.clone();
-    let copying = tokio::task::spawn_blocking(move || {
+    blocking(move || {
         let blob = open(&path)?;
         if let Some(wanted) = expected.size.filter(|wanted| *wanted != blob.len()) {
             return Err(FetchError::Size {
@@ -246,8 +232,8 @@ pub(super) async fn file_into_store(
                 count => writer.append(&buffer[..count])?,
             }
         }
-    });
-    joined(copying, &shown).await?
+    })
+    .await
 }
 
 fn open(path: &Path) -> Result<FileBlob, FetchError> {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Method, Response};
 use url::Url;
@@ -31,12 +31,14 @@ pub(crate) struct Transport {
     patience: Patience,
 }
 
-/// A request without a body.
-#[derive(Clone, Debug)]
+/// A request.
+#[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
+    /// A form that may hold secrets, to be posted.
+    pub(crate) form: Option<String>,
 }
 
 impl Request {
@@ -45,6 +47,7 @@ impl Request {
             method: Method::GET,
             url,
             headers: HeaderMap::new(),
+            form: None,
         }
     }
 }
@@ -110,25 +113,31 @@ impl Transport {
             } else {
                 &self.outward
             };
-            let response = client
+            let mut sending = client
                 .request(request.method.clone(), url.clone())
-                .headers(headers.clone())
-                .send()
-                .await
-                .map_err(|error| {
-                    FetchError::transport(&shown(&url), &error, self.patience.stall)
-                })?;
+                .headers(headers.clone());
+            if let Some(form) = &request.form {
+                sending = sending
+                    .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                    .body(form.clone());
+            }
+            let response = sending.send().await.map_err(|error| {
+                FetchError::transport(&shown(&url), &error, self.patience.stall)
+            })?;
             let Some(next) = target(&response, &url) else {
                 return Ok(response);
             };
-            if let Some(why) = self.forbids(&url, &next) {
+            let elsewhere = next.origin() != url.origin();
+            let secret = (elsewhere && request.form.is_some())
+                .then_some("that would take a secret elsewhere");
+            if let Some(why) = self.forbids(&url, &next).or(secret) {
                 return Err(FetchError::Redirect {
                     url: first,
                     to: shown(&next),
                     why,
                 });
             }
-            if next.origin() != url.origin() {
+            if elsewhere {
                 headers.remove(AUTHORIZATION);
             }
             url = next;

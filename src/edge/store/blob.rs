@@ -9,10 +9,11 @@ use std::sync::Arc;
 use crate::layer::RandomRead;
 use crate::oci::{Digest, Hasher};
 
-/// A file open for reading at any offset. Clones share the file.
+/// A file, or a part of one, open for reading at any offset. Clones share the file.
 #[derive(Clone, Debug)]
 pub struct FileBlob {
     file: Arc<File>,
+    start: u64,
     size: u64,
 }
 
@@ -39,6 +40,7 @@ impl FileBlob {
         }
         Ok(Self {
             file: Arc::new(file),
+            start: 0,
             size: meta.len(),
         })
     }
@@ -88,8 +90,25 @@ impl FileBlob {
         Ok(bytes)
     }
 
-    pub(crate) fn file(&self) -> &File {
-        &self.file
+    /// Returns a part of it, if it has so many bytes.
+    #[must_use]
+    pub fn slice(&self, offset: u64, size: u64) -> Option<Self> {
+        let end = offset.checked_add(size)?;
+        (end <= self.size).then(|| Self {
+            file: Arc::clone(&self.file),
+            start: self.start + offset,
+            size,
+        })
+    }
+
+    /// Returns the file, if this is the whole of it.
+    pub(crate) fn whole_file(&self) -> Option<&File> {
+        let whole = self.start == 0
+            && self
+                .file
+                .metadata()
+                .is_ok_and(|meta| meta.len() == self.size);
+        whole.then_some(&*self.file)
     }
 }
 
@@ -109,7 +128,11 @@ pub(crate) fn hash(reader: &mut dyn Read) -> io::Result<(Digest, u64)> {
 
 impl RandomRead for FileBlob {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file.read_exact_at(buffer, offset)
+        let end = offset.checked_add(buffer.len() as u64);
+        if end.is_none_or(|end| end > self.size) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.file.read_exact_at(buffer, self.start + offset)
     }
 
     fn size(&self) -> u64 {
@@ -126,7 +149,12 @@ pub struct BlobReader {
 
 impl Read for BlobReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.blob.file.read_at(buffer, self.position)?;
+        let left = self.blob.size.saturating_sub(self.position);
+        let length = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let count = self
+            .blob
+            .file
+            .read_at(&mut buffer[..length], self.blob.start + self.position)?;
         self.position += count as u64;
         Ok(count)
     }

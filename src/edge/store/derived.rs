@@ -8,6 +8,7 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use super::{Store, StoreError, make_dir, write};
+use crate::edge::disk::DiskError;
 use crate::oci::{Digest, Hasher};
 
 const SEAL: usize = 32;
@@ -27,7 +28,7 @@ impl Store {
     /// Keeps `bytes` under `kind` and `key`, replacing what is there.
     ///
     /// # Errors
-    /// [`StoreError::Kind`] if `kind` cannot be a folder's name; [`StoreError::Full`] or [`StoreError::Io`].
+    /// [`StoreError::Kind`] if `kind` cannot be a folder's name; [`StoreError::Disk`].
     pub fn put_derived(&self, kind: &str, key: Digest, bytes: &[u8]) -> Result<(), StoreError> {
         let path = self.derived(kind, key)?;
         if let Some(dir) = path.parent() {
@@ -37,19 +38,20 @@ impl Store {
         let (file, temp) = tempfile::Builder::new()
             .prefix("derived-")
             .tempfile_in(&tmp)
-            .map_err(StoreError::io("make a file in", &tmp))?
+            .map_err(DiskError::at("make a file in", &tmp))?
             .into_parts();
         let mut file = BufWriter::new(file);
         file.write_all(seal(kind, key, bytes).raw())
             .and_then(|()| file.write_all(bytes))
-            .map_err(StoreError::io("write", &temp))?;
+            .map_err(DiskError::at("write", &temp))?;
         // No sync: the seal tells if a power cut tore it.
         let file = file
             .into_inner()
-            .map_err(|error| StoreError::io("write", &temp)(error.into_error()))?;
+            .map_err(|error| DiskError::at("write", &temp)(error.into_error()))?;
         write::set_owner_only(&file, &temp)?;
-        temp.persist(&path)
-            .map_err(|error| StoreError::io("rename into", &path)(error.error))
+        Ok(temp
+            .persist(&path)
+            .map_err(|error| DiskError::at("rename into", &path)(error.error))?)
     }
 
     fn derived(&self, kind: &str, key: Digest) -> Result<PathBuf, StoreError> {

@@ -25,6 +25,7 @@ pub use blob::{BlobReader, FileBlob};
 pub use write::{BlobWriter, SpoolFile};
 
 use crate::diagnose::{Class, Diagnose};
+use crate::edge::disk::DiskError;
 use crate::oci::Digest;
 
 /// How old a file in `tmp/` is when nobody can be writing it any more.
@@ -42,26 +43,9 @@ pub enum StoreError {
     /// No variable says where the cache is.
     #[error("no place for the cache: none of IMGBUILD_CACHE_DIR, XDG_CACHE_HOME and HOME is set")]
     NoPlace,
-    /// The system refused an operation on a file.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The disk or the quota is full.
-    #[error("no space left on the disk for {} ({written} bytes written, {} bytes free)", path.display(), shown(*free))]
-    Full {
-        /// The file that was being written.
-        path: PathBuf,
-        /// Bytes of the file written before.
-        written: u64,
-        /// Bytes free on its disk, if the system says.
-        free: Option<u64>,
-    },
+    /// The disk refused.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// The bytes are not those that were asked for.
     #[error("expected {wanted}, got {found} ({size} bytes)")]
     Digest {
@@ -89,58 +73,11 @@ pub enum StoreError {
     Kind(String),
 }
 
-fn shown(free: Option<u64>) -> String {
-    free.map_or_else(|| "unknown".to_owned(), |free| free.to_string())
-}
-
-impl StoreError {
-    /// Returns a function for `map_err` that names what was tried on which file, and tells a full disk apart.
-    pub(crate) fn io<'a>(
-        action: &'static str,
-        path: &'a Path,
-    ) -> impl FnOnce(io::Error) -> Self + 'a {
-        Self::io_after(action, path, 0)
-    }
-
-    /// The same, for a file of which `written` bytes were written.
-    pub(crate) fn io_after<'a>(
-        action: &'static str,
-        path: &'a Path,
-        written: u64,
-    ) -> impl FnOnce(io::Error) -> Self + 'a {
-        move |source| {
-            if is_full(&source) {
-                let free = path
-                    .ancestors()
-                    .find_map(|dir| rustix::fs::statvfs(dir).ok());
-                Self::Full {
-                    path: path.to_owned(),
-                    written,
-                    free: free.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
-                }
-            } else {
-                Self::Io {
-                    action,
-                    path: path.to_owned(),
-                    source,
-                }
-            }
-        }
-    }
-}
-
-/// Tells whether an operation failed because the disk or the quota is full.
-pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
-}
-
 impl Diagnose for StoreError {
     fn class(&self) -> Class {
         match self {
-            Self::NoPlace | Self::Io { .. } | Self::Full { .. } | Self::Kind(_) => Class::Usage,
+            Self::NoPlace | Self::Kind(_) => Class::Usage,
+            Self::Disk(error) => error.class(),
             Self::Digest { .. } | Self::Size { .. } => Class::Integrity,
         }
     }
@@ -148,10 +85,15 @@ impl Diagnose for StoreError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoPlace => Some("pass --cache-dir DIR".to_owned()),
-            Self::Full { .. } => {
-                Some("free some space, run `imgbuild cache prune`, or pass --cache-dir DIR on another disk".to_owned())
-            }
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            Self::Disk(DiskError::Full { .. }) => Some(
+                "run `imgbuild cache prune`, or pass --cache-dir DIR on another disk".to_owned(),
+            ),
+            Self::Disk(DiskError::Io { source, .. })
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+                ) =>
+            {
                 Some("pass --cache-dir DIR with a folder you may write to".to_owned())
             }
             _ => None,
@@ -187,12 +129,12 @@ impl Store {
     /// Opens the cache in `dir`, making it (readable by its owner only) if it is not there.
     ///
     /// # Errors
-    /// [`StoreError::Io`] or [`StoreError::Full`] if the folders cannot be made.
+    /// [`StoreError::Disk`] if the folders cannot be made.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, StoreError> {
         let dir = dir.as_ref();
         make_dir(dir)?;
         // Absolute, so that a later change of the working directory does not move it.
-        let root = fs::canonicalize(dir).map_err(StoreError::io("open the cache in", dir))?;
+        let root = fs::canonicalize(dir).map_err(DiskError::at("open the cache in", dir))?;
         for below in ["blobs", "blobs/sha256", "derived", "tmp"] {
             make_dir(&root.join(below))?;
         }
@@ -230,7 +172,7 @@ impl Store {
     /// A blob of another size was cut short by a crash: it is removed, to be fetched again.
     ///
     /// # Errors
-    /// [`StoreError::Size`] if the blob is sound, so that the size said of it is the wrong one; [`StoreError::Io`]
+    /// [`StoreError::Size`] if the blob is sound, so that the size said of it is the wrong one; [`StoreError::Disk`]
     /// if a damaged blob cannot be read or removed.
     pub fn get_sized(
         &self,
@@ -256,13 +198,13 @@ impl Store {
     /// Hashes the blob again and removes it if it is damaged; tells whether it is there and sound.
     ///
     /// # Errors
-    /// [`StoreError::Io`] if it cannot be read or removed.
+    /// [`StoreError::Disk`] if it cannot be read or removed.
     pub fn verify(&self, digest: &Digest) -> Result<bool, StoreError> {
         let path = self.path(digest);
         let Some(blob) = self.get(digest) else {
             return Ok(false);
         };
-        let (found, _) = blob.hash().map_err(StoreError::io("read", &path))?;
+        let (found, _) = blob.hash().map_err(DiskError::at("read", &path))?;
         if found == *digest {
             return Ok(true);
         }
@@ -273,12 +215,12 @@ impl Store {
     /// Removes the blob, if it is there. Readers that have it open keep it.
     ///
     /// # Errors
-    /// [`StoreError::Io`] if the system refuses.
+    /// [`StoreError::Disk`] if the system refuses.
     pub fn remove(&self, digest: &Digest) -> Result<(), StoreError> {
         let path = self.path(digest);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(StoreError::io("remove", &path)(error))
+                Err(DiskError::at("remove", &path)(error).into())
             }
             _ => Ok(()),
         }
@@ -287,7 +229,7 @@ impl Store {
     /// Starts a new blob.
     ///
     /// # Errors
-    /// [`StoreError::Io`] or [`StoreError::Full`].
+    /// [`StoreError::Disk`].
     pub fn writer(&self) -> Result<BlobWriter, StoreError> {
         BlobWriter::new(self.clone())
     }
@@ -295,7 +237,7 @@ impl Store {
     /// Starts a file that has no name and is gone when its last reader is.
     ///
     /// # Errors
-    /// [`StoreError::Io`] or [`StoreError::Full`].
+    /// [`StoreError::Disk`].
     pub fn spool(&self) -> Result<SpoolFile, StoreError> {
         SpoolFile::new(&self.tmp())
     }
@@ -323,7 +265,7 @@ impl Store {
 }
 
 /// Makes a folder with its parents; the folders it makes are the owner's alone, whatever the umask.
-pub(crate) fn make_dir(dir: &Path) -> Result<(), StoreError> {
+pub(crate) fn make_dir(dir: &Path) -> Result<(), DiskError> {
     if dir.as_os_str().is_empty() || dir.is_dir() {
         return Ok(());
     }
@@ -337,5 +279,5 @@ pub(crate) fn make_dir(dir: &Path) -> Result<(), StoreError> {
         Err(_) if dir.is_dir() => Ok(()),
         Err(error) => Err(error),
     }
-    .map_err(StoreError::io("make the folder", dir))
+    .map_err(DiskError::at("make the folder", dir))
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tempfile::TempPath;
 
 use super::{FileBlob, Store, StoreError};
+use crate::edge::disk::DiskError;
 use crate::layer::RandomRead;
 use crate::oci::{Digest, Hasher};
 
@@ -39,7 +40,7 @@ impl BlobWriter {
         let (file, path) = tempfile::Builder::new()
             .prefix("blob-")
             .tempfile_in(&dir)
-            .map_err(StoreError::io("make a file in", &dir))?
+            .map_err(DiskError::at("make a file in", &dir))?
             .into_parts();
         set_owner_only(&file, &path)?;
         Ok(Self {
@@ -54,13 +55,11 @@ impl BlobWriter {
     /// Takes the next bytes.
     ///
     /// # Errors
-    /// [`StoreError::Full`] or [`StoreError::Io`], naming the file.
+    /// [`StoreError::Disk`], naming the file.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.file.write_all(bytes).map_err(StoreError::io_after(
-            "write",
-            &self.path,
-            self.written,
-        ))?;
+        self.file
+            .write_all(bytes)
+            .map_err(DiskError::after("write", &self.path, self.written))?;
         self.hasher.0.update(bytes);
         self.written += bytes.len() as u64;
         Ok(())
@@ -76,7 +75,7 @@ impl BlobWriter {
     ///
     /// # Errors
     /// [`StoreError::Size`] or [`StoreError::Digest`] if the bytes are others, and nothing is kept;
-    /// [`StoreError::Full`] or [`StoreError::Io`].
+    /// [`StoreError::Disk`].
     pub fn commit(
         self,
         expected: Option<(Digest, Option<u64>)>,
@@ -111,9 +110,9 @@ impl BlobWriter {
 }
 
 /// Gives the file mode 0600: a umask can take the owner's own bits away.
-pub(super) fn set_owner_only(file: &File, path: &Path) -> Result<(), StoreError> {
+pub(super) fn set_owner_only(file: &File, path: &Path) -> Result<(), DiskError> {
     file.set_permissions(fs::Permissions::from_mode(0o600))
-        .map_err(StoreError::io("set the mode of", path))
+        .map_err(DiskError::at("set the mode of", path))
 }
 
 /// Flushes to the disk, then renames: after a power cut a name must not lead to zeros.
@@ -122,14 +121,14 @@ fn persist(
     temp: TempPath,
     to: &Path,
     written: u64,
-) -> Result<(), StoreError> {
+) -> Result<(), DiskError> {
     let file = file
         .into_inner()
-        .map_err(|error| StoreError::io_after("write", &temp, written)(error.into_error()))?;
+        .map_err(|error| DiskError::after("write", &temp, written)(error.into_error()))?;
     file.sync_data()
-        .map_err(StoreError::io_after("write", &temp, written))?;
+        .map_err(DiskError::after("write", &temp, written))?;
     temp.persist(to)
-        .map_err(|error| StoreError::io("rename into", to)(error.error))
+        .map_err(|error| DiskError::at("rename into", to)(error.error))
 }
 
 impl Write for BlobWriter {
@@ -153,7 +152,7 @@ pub struct SpoolFile {
 
 impl SpoolFile {
     pub(super) fn new(dir: &Path) -> Result<Self, StoreError> {
-        let file = tempfile::tempfile_in(dir).map_err(StoreError::io("make a file in", dir))?;
+        let file = tempfile::tempfile_in(dir).map_err(DiskError::at("make a file in", dir))?;
         Ok(Self {
             file: BufWriter::with_capacity(BUFFER, file),
         })
