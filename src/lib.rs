@@ -17,11 +17,14 @@
 //! | [`edge`] | network, disk, clock, environment | yes |
 
 pub mod accounts;
+pub mod build;
+pub mod cli;
 pub mod diagnose;
 pub mod edge;
 pub mod image;
 pub mod layer;
 pub mod lock;
+pub mod lock_diff;
 pub mod oci;
 pub mod plan;
 pub mod python;

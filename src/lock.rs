@@ -56,6 +56,8 @@ pub struct Base {
     pub image: String,
     /// What it led to: an index, or the manifest of the only platform.
     pub digest: Digest,
+    /// The size of that document in bytes.
+    pub size: u64,
     /// The image of each platform.
     #[serde(rename = "platform")]
     pub platforms: Vec<BasePlatform>,
@@ -68,7 +70,7 @@ pub struct BasePlatform {
     /// Which.
     pub platform: Platform,
     /// Its manifest.
-    pub manifest: Digest,
+    pub manifest: Blob,
     /// Its config.
     pub config: Blob,
     /// Its layers, lowest first.
@@ -83,6 +85,20 @@ pub struct Blob {
     pub digest: Digest,
     /// Bytes.
     pub size: u64,
+}
+
+impl Blob {
+    /// Returns the blob's descriptor.
+    #[must_use]
+    pub fn descriptor(&self, media_type: &str) -> Descriptor {
+        Descriptor {
+            media_type: media_type.to_owned(),
+            digest: self.digest,
+            size: self.size,
+            annotations: BTreeMap::new(),
+            platform: None,
+        }
+    }
 }
 
 /// A layer of the base.
@@ -103,13 +119,7 @@ impl BaseLayer {
     /// Returns the layer's descriptor.
     #[must_use]
     pub fn descriptor(&self) -> Descriptor {
-        Descriptor {
-            media_type: self.media_type.clone(),
-            digest: self.digest,
-            size: self.size,
-            annotations: BTreeMap::new(),
-            platform: None,
-        }
+        Blob { digest: self.digest, size: self.size }.descriptor(&self.media_type)
     }
 }
 

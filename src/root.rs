@@ -6,6 +6,7 @@ use crate::diagnose::{Class, Diagnose};
 use crate::layer::index::{self, IndexError};
 use crate::layer::{Kind, LayerPath, Tree};
 use crate::oci::Digest;
+use crate::rpm::database::{self, Database, DatabaseError};
 
 /// The merged root of a base image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,7 +54,11 @@ impl Root {
     pub fn read_node(&self, path: &LayerPath) -> Option<&[u8]> {
         match &self.tree.get(path)?.kind {
             Kind::File(content) => self.files.get(&content.digest).map(Vec::as_slice),
-            Kind::Hardlink(first) => self.read_node(first),
+            // The tree's links lead to files, never to other links.
+            Kind::Hardlink(first) => match &self.tree.get(first)?.kind {
+                Kind::File(content) => self.files.get(&content.digest).map(Vec::as_slice),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -71,6 +76,28 @@ impl Root {
                 Some((path.clone(), self.read_node(&target)?))
             })
             .collect()
+    }
+
+    /// Returns the folder that holds the rpm database, links followed; none if there is no database.
+    #[must_use]
+    pub fn rpm_folder(&self) -> Option<LayerPath> {
+        database::FOLDERS.into_iter().find_map(|folder| {
+            let folder = self.tree.resolve(&LayerPath::parse(folder).ok()?).ok()?;
+            let names = database::OLD_MAINS.into_iter().chain([database::MAIN]);
+            let mut files = names.filter_map(|name| folder.join(name).ok());
+            files.any(|file| self.tree.get(&file).is_some()).then_some(folder)
+        })
+    }
+
+    /// Reads the rpm database, its log included; none if there is no database.
+    ///
+    /// # Errors
+    /// [`DatabaseError`] if it is malformed, or of a kind that is recognised and not read.
+    pub fn rpm_database(&self) -> Result<Option<Database>, DatabaseError> {
+        let Some(folder) = self.rpm_folder() else { return Ok(None) };
+        let file = |name: &str| folder.join(name).ok().and_then(|path| self.read_node(&path));
+        let main = file(database::MAIN).or_else(|| database::OLD_MAINS.into_iter().find_map(file));
+        database::read(main.unwrap_or_default(), file(database::LOG)).map(Some)
     }
 
     /// Returns the root as bytes, to be kept and read again by [`Root::decode`].

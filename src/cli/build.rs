@@ -73,7 +73,7 @@ pub(super) fn run(flags: &BuildFlags, all: &Flags, terminal: &Terminal) -> Resul
         threads: flags.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
     };
     let tell = |text: &str| terminal.remark(text);
-    let edges = build::Edges { store: &tools.store, fetcher: &tools.fetcher, progress: &*tools.progress, tell: &tell };
+    let edges = build::Edges { store: &tools.store, fetcher: &tools.fetcher, registry: &tools.registry, progress: &*tools.progress, tell: &tell };
     let built = build::build(&tools.runtime, &job, &edges)?;
     let written = build::write(&built, &flags.output, flags.format, &flags.tag, &project.recipe.image.name)?;
     terminal.detail(&format!("epoch {}", job.epoch));

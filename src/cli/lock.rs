@@ -49,7 +49,7 @@ pub(super) fn run(flags: &LockFlags, all: &Flags, terminal: &Terminal) -> Result
         &project,
         old.as_ref(),
         &update,
-        &resolve::Sources { store: &tools.store, fetcher: &tools.fetcher, progress: &*tools.progress, tell: &tell },
+        &resolve::Sources { store: &tools.store, fetcher: &tools.fetcher, registry: &tools.registry, progress: &*tools.progress, tell: &tell },
     ))?;
     let changes = lock_diff::changes(old.as_ref(), &resolved);
     project.write_lock(&resolved)?;

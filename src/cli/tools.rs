@@ -7,6 +7,7 @@ use super::terminal::Terminal;
 use super::Flags;
 use crate::edge::fetch::{FetchOptions, Fetcher, Mirror};
 use crate::edge::progress::{self, Mode, Progress};
+use crate::edge::registry::{Credentials, Registry};
 use crate::edge::store::{self, Store};
 use crate::edge::user_config;
 
@@ -14,6 +15,7 @@ use crate::edge::user_config;
 pub(super) struct Tools {
     pub(super) store: Store,
     pub(super) fetcher: Fetcher,
+    pub(super) registry: Registry,
     pub(super) progress: Arc<dyn Progress>,
     pub(super) runtime: tokio::runtime::Runtime,
 }
@@ -40,9 +42,12 @@ impl Tools {
             ..FetchOptions::default()
         };
         let mode = if terminal.is_quiet() { Mode::None } else { flags.progress };
+        let fetcher = Fetcher::new(options)?;
+        let credentials = Credentials::from_environment(|name| std::env::var_os(name));
         Ok(Self {
             store: Store::open(&cache)?,
-            fetcher: Fetcher::new(options)?,
+            registry: Registry::new(fetcher.clone(), credentials),
+            fetcher,
             progress: progress::show(mode, terminal.draws()),
             runtime: tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::image_source::{ImageSource, Images};
+use super::image_source::{ImageSource, SourceError};
 use super::progress::Progress;
-use super::registry::RegistryError;
+use super::registry::Registry;
 use super::store::{Store, StoreError};
 use crate::diagnose::{Class, Diagnose};
 use crate::image::BaseImage;
 use crate::layer::Tree;
 use crate::layer::read::{ReadError, ReadOptions, apply_layer};
 use crate::lock::{BaseLayer, BasePlatform, Blob};
-use crate::oci::manifest::{Document, DocumentError};
+use crate::oci::manifest::{Document, DocumentError, PlatformFields};
 use crate::oci::{Descriptor, DiffId, Digest, Platform, json, media_type};
 use crate::root::{self, Root};
 
@@ -33,7 +33,7 @@ pub struct Base {
 pub enum BaseError {
     /// It cannot be had.
     #[error(transparent)]
-    Registry(#[from] RegistryError),
+    Source(#[from] SourceError),
     /// The cache refuses.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -98,7 +98,7 @@ pub enum BaseError {
 impl Diagnose for BaseError {
     fn class(&self) -> Class {
         match self {
-            Self::Registry(error) => error.class(),
+            Self::Source(error) => error.class(),
             Self::Store(error) => error.class(),
             Self::Platform { .. } | Self::Disk { .. } => Class::Usage,
             Self::Layer { error, .. } => error.class(),
@@ -108,7 +108,7 @@ impl Diagnose for BaseError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Registry(error) => error.hint(),
+            Self::Source(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Platform { .. } => Some("take it out of image.platforms, or choose another base".to_owned()),
             Self::Mismatch { .. } => Some("the registry or cache served other bytes than the lock pins; do not use them".to_owned()),
@@ -126,8 +126,8 @@ pub struct BaseShop<'a> {
     pub reference: &'a str,
     /// Where it leads.
     pub source: &'a ImageSource,
-    /// Gets its blobs.
-    pub images: &'a Images,
+    /// Asks registries.
+    pub registry: &'a Registry,
     /// Keeps them.
     pub store: &'a Store,
     /// Is told.
@@ -139,40 +139,41 @@ impl BaseShop<'_> {
     ///
     /// # Errors
     /// [`BaseError`] if it cannot be had or has no image for a platform.
-    pub async fn resolve(&self, pinned: Option<Digest>, platforms: &[Platform]) -> Result<(Digest, Vec<BasePlatform>), BaseError> {
-        let (descriptor, bytes) = match pinned {
-            Some(digest) => (None, self.document(digest).await?),
+    pub async fn resolve(&self, pinned: Option<Blob>, platforms: &[Platform]) -> Result<(Blob, Vec<BasePlatform>), BaseError> {
+        let (top, bytes) = match pinned {
+            Some(top) => (top, self.document(&top.descriptor(media_type::INDEX)).await?),
             None => {
-                let (descriptor, bytes) = self.images.resolve(self.source).await?;
-                self.keep(&bytes)?;
-                (Some(descriptor), bytes)
+                let (descriptor, bytes) = self.source.resolve(self.registry).await?;
+                let mut writer = self.store.writer()?;
+                writer.append(&bytes)?;
+                writer.commit(Some((descriptor.digest, None)))?;
+                (Blob { digest: descriptor.digest, size: bytes.len() as u64 }, bytes)
             }
         };
-        let digest = descriptor.map_or_else(|| Digest::of(&bytes), |descriptor| descriptor.digest);
         let mut out = Vec::new();
         match self.parse(&bytes)? {
             Document::Index(index) => {
                 for &platform in platforms {
                     let entry = index.entry(platform).ok_or_else(|| {
-                        let shown = |d: &Descriptor| d.platform.as_ref().and_then(|fields| fields.platform());
+                        let shown = |d: &Descriptor| d.platform.as_ref().and_then(PlatformFields::platform);
                         let found: Vec<_> = index.manifests.iter().filter_map(shown).map(|p| p.to_string()).collect();
                         BaseError::Platform { image: self.reference.to_owned(), platform, found: found.join(", ") }
                     })?;
-                    out.push(self.platform(platform, entry.digest).await?);
+                    out.push(self.platform(platform, Blob { digest: entry.digest, size: entry.size }).await?);
                 }
             }
             Document::Manifest(_) => {
                 for &platform in platforms {
-                    out.push(self.platform(platform, digest).await?);
+                    out.push(self.platform(platform, top).await?);
                 }
             }
         }
-        Ok((digest, out))
+        Ok((top, out))
     }
 
     /// Reads the manifest and config of one platform.
-    async fn platform(&self, platform: Platform, manifest: Digest) -> Result<BasePlatform, BaseError> {
-        let Document::Manifest(parsed) = self.parse(&self.document(manifest).await?)? else {
+    async fn platform(&self, platform: Platform, manifest: Blob) -> Result<BasePlatform, BaseError> {
+        let Document::Manifest(parsed) = self.parse(&self.document(&manifest.descriptor(media_type::MANIFEST)).await?)? else {
             return Err(self.config_error("an index leads to another index"));
         };
         let config = self.config(&parsed.config).await?;
@@ -200,13 +201,7 @@ impl BaseShop<'_> {
     /// # Errors
     /// [`BaseError`] if anything cannot be had or does not match the lock.
     pub async fn load(&self, pinned: &BasePlatform) -> Result<Base, BaseError> {
-        let descriptor = Descriptor {
-            media_type: media_type::CONFIG.to_owned(),
-            digest: pinned.config.digest,
-            size: pinned.config.size,
-            annotations: BTreeMap::new(),
-            platform: None,
-        };
+        let descriptor = pinned.config.descriptor(media_type::CONFIG);
         let config = self.config(&descriptor).await?;
         let locked: Vec<DiffId> = pinned.layers.iter().map(|layer| layer.diff_id).collect();
         if diff_ids(&config).as_deref() != Some(&locked) {
@@ -216,7 +211,7 @@ impl BaseShop<'_> {
         let key = Digest::of(&json::canonical(&(ROOT_VERSION, &locked)));
         let stored = self.store.get_derived("root", key).and_then(|bytes| Root::decode(&bytes).ok());
         for layer in &layers {
-            self.images.blob(self.store, self.source, layer, self.progress).await?;
+            self.source.blob(self.registry, self.store, layer, self.progress).await?;
         }
         let root = match stored {
             Some(root) => root,
@@ -227,7 +222,7 @@ impl BaseShop<'_> {
             }
         };
         let image =
-            BaseImage { reference: self.reference.to_owned(), manifest: pinned.manifest, config, layers };
+            BaseImage { reference: self.reference.to_owned(), manifest: pinned.manifest.digest, config, layers };
         Ok(Base { image, root })
     }
 
@@ -264,48 +259,30 @@ impl BaseShop<'_> {
         Ok(root)
     }
 
-    async fn document(&self, digest: Digest) -> Result<Vec<u8>, BaseError> {
-        if let Some(bytes) = self.cached(digest)? {
-            return Ok(bytes);
-        }
-        let bytes = self.images.manifest(self.source, digest).await?;
-        self.keep(&bytes)?;
-        Ok(bytes)
+    async fn document(&self, descriptor: &Descriptor) -> Result<Vec<u8>, BaseError> {
+        Ok(self.source.manifest(self.registry, self.store, descriptor).await?)
     }
 
     async fn config(&self, descriptor: &Descriptor) -> Result<Map<String, Value>, BaseError> {
-        let bytes = match self.cached(descriptor.digest)? {
-            Some(bytes) => bytes,
-            None => {
-                let blob = self.images.blob(self.store, self.source, descriptor, self.progress).await?;
-                blob.read_all(LARGEST_DOCUMENT)
-                    .map_err(|source| BaseError::Disk { image: self.reference.to_owned(), source })?
-            }
-        };
+        let blob = self.source.blob(self.registry, self.store, descriptor, self.progress).await?;
+        let bytes = blob
+            .read_all(LARGEST_DOCUMENT)
+            .map_err(|source| BaseError::Disk { image: self.reference.to_owned(), source })?;
+        // Small and read whole: hashed again, so that a damaged cache is noticed.
+        let found = Digest::of(&bytes);
+        if found != descriptor.digest {
+            return Err(BaseError::Mismatch {
+                image: self.reference.to_owned(),
+                what: "config",
+                wanted: descriptor.digest.to_string(),
+                found: found.to_string(),
+            });
+        }
         match serde_json::from_slice(&bytes) {
             Ok(Value::Object(config)) => Ok(config),
             Ok(_) => Err(self.config_error("not a JSON object")),
             Err(error) => Err(self.config_error(&error.to_string())),
         }
-    }
-
-    /// Returns a small blob of the store, hashed again.
-    fn cached(&self, digest: Digest) -> Result<Option<Vec<u8>>, BaseError> {
-        let Some(blob) = self.store.get(&digest) else { return Ok(None) };
-        let disk = |source| BaseError::Disk { image: self.reference.to_owned(), source };
-        let bytes = blob.read_all(LARGEST_DOCUMENT).map_err(disk)?;
-        if Digest::of(&bytes) != digest {
-            self.store.remove(&digest)?;
-            return Ok(None);
-        }
-        Ok(Some(bytes))
-    }
-
-    fn keep(&self, bytes: &[u8]) -> Result<(), BaseError> {
-        let mut writer = self.store.writer()?;
-        writer.append(bytes)?;
-        writer.commit(None)?;
-        Ok(())
     }
 
     fn parse(&self, bytes: &[u8]) -> Result<Document, BaseError> {

@@ -1,16 +1,16 @@
 //! Builds: fetches what a plan names, hands it to the core, keeps the layers in the store, writes the result.
 
-use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::base::{Base, BaseError, BaseShop};
 use super::fetch::{FetchError, Fetcher, Input};
-use super::image_source::{ImageSource, ImageSourceError, Images};
-use super::layout::{self, Blob, Bytes, Format, LayoutError, Output};
+use super::image_source::{ImageSource, ImageSourceError};
+use super::layout::{self, Format, LayoutError, Parts};
 use super::progress::Progress;
 use super::project::Project;
+use super::registry::Registry;
 use super::source_walk::{self, WalkError};
 use super::store::{BlobWriter, Store};
 use crate::build::{self, BlobSource, BuildError, LayerSink, Materials, PendingLayer, SpoolSource, Workshop};
@@ -48,6 +48,8 @@ pub struct Edges<'a> {
     pub store: &'a Store,
     /// Gets inputs.
     pub fetcher: &'a Fetcher,
+    /// Asks registries.
+    pub registry: &'a Registry,
     /// Is told of transfers.
     pub progress: &'a dyn Progress,
     /// Is told of layers.
@@ -156,10 +158,9 @@ pub fn build(runtime: &tokio::runtime::Runtime, job: &Job<'_>, edges: &Edges<'_>
 /// Gets bases and inputs into the store, all at once.
 async fn obtain(job: &Job<'_>, plans: &[Plan<'_>], edges: &Edges<'_>) -> Result<Vec<Base>, EdgeBuildError> {
     let reference = &job.project.recipe.base.image;
-    let source = ImageSource::parse(reference, &job.project.folder)?;
-    let images = Images::new(edges.fetcher.clone());
+    let source = reference.parse::<ImageSource>()?.seen_from(&job.project.folder);
     let shop =
-        BaseShop { reference, source: &source, images: &images, store: edges.store, progress: edges.progress };
+        BaseShop { reference, source: &source, registry: edges.registry, store: edges.store, progress: edges.progress };
     let inputs = plans.iter().flat_map(Plan::inputs).map(|input| Input {
         what: input.what,
         urls: vec![input.url],
@@ -181,30 +182,33 @@ async fn obtain(job: &Job<'_>, plans: &[Plan<'_>], edges: &Edges<'_>) -> Result<
 /// # Errors
 /// [`EdgeBuildError::Layout`]; what was at `output` is then still there.
 pub fn write(built: &Built, output: &Path, format: Format, tags: &[String], name: &str) -> Result<Digest, EdgeBuildError> {
-    let mut blobs = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut add = |descriptor: &Descriptor, bytes: Bytes| {
-        if seen.insert(descriptor.digest) {
-            blobs.push(Blob { descriptor: descriptor.clone(), bytes });
-        }
-    };
+    let mut parts = Parts::new();
     for image in &built.images {
         for layer in &image.layers {
-            add(layer, Bytes::File(built.store.path(&layer.digest)));
+            let blob = built.store.get(&layer.digest).ok_or_else(|| BuildError::Missing {
+                what: "a layer".to_owned(),
+                digest: layer.digest,
+            })?;
+            parts.add(layer, blob);
         }
-        add(&image.config_descriptor, Bytes::Memory(image.config.clone()));
-        add(&image.descriptor, Bytes::Memory(image.manifest.clone()));
+        parts.add(&image.config_descriptor, image.config.clone());
+        parts.add(&image.descriptor, image.manifest.clone());
     }
     let top = match &built.index {
         Some((descriptor, bytes)) => {
-            add(descriptor, Bytes::Memory(bytes.clone()));
+            parts.add(descriptor, bytes.clone());
             descriptor.clone()
         }
         None => built.images[0].descriptor.clone(),
     };
-    let digest = top.digest;
-    layout::write(output, format, &Output { blobs, top, tags: tags.to_vec(), name: name.to_owned() })?;
-    Ok(digest)
+    for tag in tags {
+        // `name:tag` is what `docker load` names the image; a layout wants the tag alone.
+        let (name, tag) = tag.rsplit_once(':').unwrap_or((name, tag));
+        parts.name(top.clone(), Some(tag));
+        parts.docker_tag(format!("{name}:{tag}"));
+    }
+    layout::write(output, format, &parts)?;
+    Ok(top.digest)
 }
 
 impl BlobSource for Store {

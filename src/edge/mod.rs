@@ -1,11 +1,16 @@
 //! Everything that touches the world: network, disk, clock, environment.
 
+pub mod base;
 mod blocking;
+pub mod build;
 pub mod disk;
 pub mod fetch;
 pub mod image_source;
 pub mod layout;
 pub mod progress;
+pub mod project;
 pub mod registry;
+pub mod resolve;
 pub mod source_walk;
 pub mod store;
+pub mod user_config;

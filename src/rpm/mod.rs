@@ -10,6 +10,7 @@ pub mod install;
 pub mod keys;
 pub mod package;
 pub mod payload;
+pub mod release;
 pub mod repodata;
 pub mod repofile;
 pub mod rich;

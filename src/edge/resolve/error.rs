@@ -6,7 +6,8 @@ use crate::edge::fetch::FetchError;
 use crate::edge::image_source::ImageSourceError;
 use crate::edge::project::ProjectError;
 use crate::edge::store::StoreError;
-use crate::python::project::ProjectError as PyprojectError;
+use crate::python::pyproject::PyprojectError;
+use crate::python::stale::Stale;
 use crate::python::select::SelectError;
 use crate::python::uv_lock::UvLockError;
 use crate::rpm::database::DatabaseError;
@@ -57,14 +58,9 @@ pub enum ResolveError {
     /// A package of the base.
     #[error("the base's rpm database: {0}")]
     Installed(#[from] PackageError),
-    /// A `.repo` file.
-    #[error("{file}: {error}")]
-    RepoFile {
-        /// Which.
-        file: String,
-        /// What is wrong.
-        error: RepoFileError,
-    },
+    /// A `.repo` file or a list of mirrors.
+    #[error(transparent)]
+    RepoFile(#[from] RepoFileError),
     /// No repository is enabled.
     #[error("the base has no enabled repository under /etc/yum.repos.d")]
     NoRepository,
@@ -163,12 +159,23 @@ pub enum ResolveError {
     /// A version that is not one.
     #[error("{0}: its version is not one that wheels can be chosen by")]
     OddVersion(String),
+    /// A name of the recipe that is not one.
+    #[error("{key}: `{name}` is not a name")]
+    Name {
+        /// The key.
+        key: String,
+        /// What was found.
+        name: String,
+    },
     /// `pyproject.toml`.
     #[error(transparent)]
     Pyproject(#[from] PyprojectError),
     /// `uv.lock`.
     #[error(transparent)]
     UvLock(#[from] UvLockError),
+    /// It is out of step with `pyproject.toml`.
+    #[error(transparent)]
+    Stale(#[from] Stale),
     /// What it means for a platform.
     #[error(transparent)]
     Select(#[from] SelectError),
@@ -196,9 +203,11 @@ impl ResolveError {
             Self::Store(error) => error,
             Self::Database(error) => error,
             Self::Solve(error) => error,
+            Self::RepoFile(error) => error,
             Self::Package { error, .. } => error,
             Self::Pyproject(error) => error,
             Self::UvLock(error) => error,
+            Self::Stale(error) => error,
             Self::Select(error) => error,
             _ => return None,
         })

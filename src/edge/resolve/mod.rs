@@ -3,6 +3,7 @@
 //! Base first; its own packages decide the repositories and the versions; what is already pinned stays.
 
 mod error;
+mod metadata;
 mod packages;
 mod python;
 mod repositories;
@@ -12,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::base::{Base, BaseShop};
 use super::fetch::Fetcher;
-use super::image_source::{ImageSource, Images};
+use super::image_source::ImageSource;
+use super::registry::Registry;
 use super::progress::Progress;
 use super::project::Project;
 use super::store::Store;
@@ -30,6 +32,8 @@ pub struct Sources<'a> {
     pub store: &'a Store,
     /// Gets it.
     pub fetcher: &'a Fetcher,
+    /// Asks registries.
+    pub registry: &'a Registry,
     /// Is told of transfers.
     pub progress: &'a dyn Progress,
     /// Is told of choices.
@@ -79,22 +83,21 @@ async fn resolve_base(
     sources: &Sources<'_>,
 ) -> Result<(lock::Base, Vec<Base>), ResolveError> {
     let image = &project.recipe.base.image;
-    let source = ImageSource::parse(image, &project.folder)?;
-    let images = Images::new(sources.fetcher.clone());
+    let source = image.parse::<ImageSource>()?.seen_from(&project.folder);
     let shop = BaseShop {
         reference: image,
         source: &source,
-        images: &images,
+        registry: sources.registry,
         store: sources.store,
         progress: sources.progress,
     };
     let kept = old.map(|old| &old.base).filter(|base| base.image == *image && !update.base());
-    let (digest, platforms) = shop.resolve(kept.map(|base| base.digest), &project.recipe.image.platforms).await?;
+    let (top, platforms) = shop.resolve(kept.map(|base| lock::Blob { digest: base.digest, size: base.size }), &project.recipe.image.platforms).await?;
     let mut bases = Vec::new();
     for platform in &platforms {
         bases.push(shop.load(platform).await?);
     }
-    Ok((lock::Base { image: image.clone(), digest, platforms }, bases))
+    Ok((lock::Base { image: image.clone(), digest: top.digest, size: top.size, platforms }, bases))
 }
 
 /// Merges what the platforms have in common and puts everything in order.

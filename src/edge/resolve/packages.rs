@@ -67,7 +67,8 @@ pub(super) async fn resolve(
     sources: &Sources<'_>,
 ) -> Result<Part, ResolveError> {
     let recipe = &project.recipe;
-    let headers = base.root.rpm_headers()?;
+    let rpmdb = base.root.rpm_database()?.ok_or(ResolveError::NoDatabase)?;
+    let headers: Vec<Header> = rpmdb.packages.into_iter().map(|package| package.header).collect();
     let installed = headers.iter().map(Package::from_header).collect::<Result<Vec<_>, _>>()?;
     let stages = [Stage::Builder, Stage::Runtime];
     if stages.iter().all(|&stage| recipe.packages(stage).is_empty()) {

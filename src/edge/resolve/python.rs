@@ -8,7 +8,9 @@ use super::ResolveError;
 use crate::edge::project::PythonFiles;
 use crate::lock;
 use crate::oci::Platform;
+use crate::python::pyproject::Pyproject;
 use crate::python::select::{self, Options, Target};
+use crate::python::stale;
 use crate::python::uv_lock::UvLock;
 use crate::recipe::PythonSection;
 
@@ -28,8 +30,9 @@ pub(super) fn select(
     interpreters: &BTreeMap<Platform, Interpreter>,
 ) -> Result<(lock::Python, Vec<lock::Wheel>), ResolveError> {
     let uv_lock = UvLock::parse(&files.uv_lock)?;
-    let options = Options::of_project(&files.pyproject, section)?;
-    uv_lock.check_project(&files.pyproject)?;
+    let pyproject = Pyproject::parse(&files.pyproject)?;
+    stale::check(&uv_lock, &pyproject)?;
+    let options = options(section, &pyproject)?;
 
     let mut wheels: BTreeMap<(String, String), lock::Wheel> = BTreeMap::new();
     for (&platform, interpreter) in interpreters {
@@ -58,4 +61,18 @@ pub(super) fn select(
         glibc: shown(&|interpreter| format!("{}.{}", interpreter.glibc.0, interpreter.glibc.1)),
     };
     Ok((python, wheels.into_values().collect()))
+}
+
+fn options(section: &PythonSection, pyproject: &Pyproject) -> Result<Options, ResolveError> {
+    let name = |key: &str, text: &String| ResolveError::Name { key: format!("python.{key}"), name: text.clone() };
+    let extras = section.extras.iter().map(|text| text.parse().map_err(|_| name("extras", text)));
+    let groups = section.groups.iter().map(|text| text.parse().map_err(|_| name("groups", text)));
+    Ok(Options {
+        project: pyproject.project.as_ref().map(|project| project.name.clone()),
+        extras: extras.collect::<Result<_, _>>()?,
+        groups: groups.collect::<Result<_, _>>()?,
+        default_groups: pyproject.default_groups.clone(),
+        no_dev: section.no_dev,
+        ..Options::default()
+    })
 }
