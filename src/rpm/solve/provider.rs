@@ -230,12 +230,18 @@ impl<'u, 'a> Adapter<'u, 'a> {
     /// Returns the clauses of what package `id` conflicts with: neither itself, nor other versions of its name.
     pub(super) fn forbidden(&self, id: Id, dependency: &Dependency) -> Vec<Clause> {
         let universe = self.universe;
+        let was_there = universe.is_installed(id);
         let mut clauses = universe.broken(dependency);
         clauses.retain_mut(|clause| {
-            let ignored = universe.is_installed(id) && !self.holds_in_base(clause);
+            let is_plain = clause.need.is_empty() && clause.when.len() == 1;
             for set in &mut clause.when {
-                set.retain(|&other| universe.name_of[other] != universe.name_of[id]);
+                set.retain(|&other| {
+                    // What the base holds side by side may stay so.
+                    let both_there = is_plain && was_there && universe.is_installed(other);
+                    universe.name_of[other] != universe.name_of[id] && !both_there
+                });
             }
+            let ignored = was_there && !self.holds_in_base(clause);
             !ignored && !clause.need.contains(&id) && self.is_possible(clause)
         });
         clauses
@@ -286,13 +292,7 @@ impl<'u, 'a> Adapter<'u, 'a> {
             }
         }
         for dependency in &package.conflicts {
-            for mut clause in self.forbidden(id, dependency) {
-                if universe.is_installed(id) && matches!(dependency, Dependency::Plain(_)) {
-                    clause
-                        .when
-                        .iter_mut()
-                        .for_each(|set| set.retain(|&other| !universe.is_installed(other)));
-                }
+            for clause in self.forbidden(id, dependency) {
                 add(&clause, dependency);
             }
         }

@@ -1,1 +1,0 @@
-//! Reads .repo files and substitutes dnf's variables.
