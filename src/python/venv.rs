@@ -169,6 +169,19 @@ fn shell(spec: &VenvSpec, placed: &mut Placed<'_>) -> Result<(), VenvError> {
     placed.own_folder(&site_packages(spec))
 }
 
+/// Returns where a file goes, relative to the venv (2.b, 2.c: the folders of `.data` go where the venv has their kind).
+fn place_of(spec: &VenvSpec, wheel: &Wheel, category: Category, path: &str) -> String {
+    match category {
+        Category::Library => format!("{}/{path}", site_packages(spec)),
+        Category::Scripts => format!("bin/{path}"),
+        Category::Data => path.to_owned(),
+        Category::Headers => {
+            let (version, name) = (minor(&spec.version), wheel.name().name());
+            format!("include/site/python{version}/{name}/{path}")
+        }
+    }
+}
+
 /// Places the files of a wheel ("Installing a wheel", 2: spread).
 fn install(spec: &VenvSpec, wheel: &Wheel, placed: &mut Placed<'_>) -> Result<(), VenvError> {
     let site = site_packages(spec);
@@ -176,18 +189,7 @@ fn install(spec: &VenvSpec, wheel: &Wheel, placed: &mut Placed<'_>) -> Result<()
     let first_line = shebang(&python);
     let mut rows = BTreeSet::new();
     for file in wheel.files() {
-        // 2.b and 2.c: the folders of `.data` go where the venv has their kind.
-        let to = match file.category {
-            Category::Library => format!("{site}/{}", file.path),
-            Category::Scripts => format!("bin/{}", file.path),
-            Category::Data => file.path.clone(),
-            Category::Headers => format!(
-                "include/site/python{}/{}/{}",
-                minor(&spec.version),
-                wheel.name().name(),
-                file.path
-            ),
-        };
+        let to = place_of(spec, wheel, file.category, &file.path);
         let mode = if file.executable { 0o755 } else { 0o644 };
         let mut row = file.row.clone();
         row.path = relative(&site, &to);
@@ -200,6 +202,10 @@ fn install(spec: &VenvSpec, wheel: &Wheel, placed: &mut Placed<'_>) -> Result<()
         }
         placed.file(wheel, &to, Node::made_file(content, mode))?;
         rows.insert(row);
+    }
+    for (category, path) in wheel.folders() {
+        let to = place_of(spec, wheel, *category, path);
+        placed.file(wheel, &to, Node::made_dir())?;
     }
     wheel.add_contents(&mut placed.contents);
     let (_, minor) = release(&spec.version);

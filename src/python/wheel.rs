@@ -28,6 +28,7 @@ pub struct Wheel {
     dist_info: String,
     purity: Purity,
     files: Vec<WheelFile>,
+    folders: Vec<(Category, String)>,
     entry_points: Vec<EntryPoint>,
     archive: Archive,
     digests: Vec<(Member, Recorded)>,
@@ -259,15 +260,16 @@ impl Wheel {
         let is_pure = is_purelib && name.is_for_any_platform() && !digests.iter().any(is_native);
         Ok(Self {
             name: name.clone(),
-            dist_info,
             purity: if is_pure {
                 Purity::Pure
             } else {
                 Purity::Native
             },
             files,
+            folders: files::folders(&archive, &dist_info),
             entry_points,
             archive,
+            dist_info,
             digests,
         })
     }
@@ -294,6 +296,12 @@ impl Wheel {
     #[must_use]
     pub fn files(&self) -> &[WheelFile] {
         &self.files
+    }
+
+    /// Returns the folders it lists, some of which may be empty, with where they go.
+    #[must_use]
+    pub fn folders(&self) -> &[(Category, String)] {
+        &self.folders
     }
 
     /// Returns the commands it declares, sorted by name.

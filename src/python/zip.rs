@@ -66,6 +66,7 @@ pub struct Member {
 pub struct Archive {
     blob: Arc<dyn RandomRead>,
     members: Vec<Member>,
+    folders: Vec<String>,
     limits: Limits,
 }
 
@@ -245,12 +246,15 @@ impl Archive {
         if total > most {
             return Err(ZipError::Size { found: total, most });
         }
-        let files = entries.into_iter().filter(|entry| !entry.is_folder());
-        let mut members: Vec<Member> = files.map(records::Entry::into_member).collect();
+        let (folders, files): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(records::Entry::is_folder);
+        let folders = folders.into_iter().map(records::Entry::into_folder);
+        let mut members: Vec<Member> = files.into_iter().map(records::Entry::into_member).collect();
         members.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Self {
             blob,
             members,
+            folders: folders.collect(),
             limits,
         })
     }
@@ -259,6 +263,12 @@ impl Archive {
     #[must_use]
     pub fn members(&self) -> &[Member] {
         &self.members
+    }
+
+    /// Returns the folders that have an entry of their own, without final slash; most archives leave these out.
+    #[must_use]
+    pub fn folders(&self) -> &[String] {
+        &self.folders
     }
 
     /// Returns where the bytes of `member` are, for whoever unpacks and checks them.

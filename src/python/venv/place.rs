@@ -58,7 +58,7 @@ impl<'s> Placed<'s> {
         self.own(path, Node::made_dir())
     }
 
-    /// Places a file of `wheel`.
+    /// Places a file or folder of `wheel`.
     pub(super) fn file(&mut self, wheel: &Wheel, path: &str, node: Node) -> Result<(), VenvError> {
         let package = wheel.to_string();
         if is_reserved(path) {
@@ -138,7 +138,7 @@ impl<'s> Placed<'s> {
                 Purity::Pure => &mut venv.pure,
                 Purity::Native => &mut venv.native,
             };
-            if entry.owners.iter().any(|owner| owner != VENV) {
+            if !entry.node.is_dir() && entry.owners.iter().any(|owner| owner != VENV) {
                 venv.owners.insert(path.clone(), entry.owners.join(", "));
             }
             tree.insert(path, entry.node);

@@ -74,8 +74,7 @@ impl<'a> Reader<'a> {
 
     /// Returns every file with the place it goes to.
     pub(super) fn files(self, entry_points: &[EntryPoint]) -> Result<Files, WheelFault> {
-        let stem = self.dist_info.strip_suffix(".dist-info");
-        let data = format!("{}.data/", stem.unwrap_or(self.dist_info));
+        let data = data_prefix(self.dist_info);
         let mut files = Vec::new();
         let mut digests = Vec::new();
         for (name, (member, row, recorded)) in self.members {
@@ -109,6 +108,30 @@ impl<'a> Reader<'a> {
         }
         Ok((files, digests))
     }
+}
+
+/// Returns the folders that the archive lists: an empty one is a part of the package too, perhaps a namespace.
+pub(super) fn folders(archive: &Archive, dist_info: &str) -> Vec<(Category, String)> {
+    let data = data_prefix(dist_info);
+    let place = |name: &String| {
+        if format!("{name}/") == data {
+            return None;
+        }
+        match name.strip_prefix(&data) {
+            None => Some((Category::Library, name.clone())),
+            Some(rest) => match in_data(name, rest) {
+                Ok((Category::Scripts, _)) | Err(_) => None,
+                Ok((category, path)) => Some((category, path.to_owned())),
+            },
+        }
+    };
+    archive.folders().iter().filter_map(place).collect()
+}
+
+/// Returns what the paths of the `.data` folder start with.
+fn data_prefix(dist_info: &str) -> String {
+    let stem = dist_info.strip_suffix(".dist-info").unwrap_or(dist_info);
+    format!("{stem}.data/")
 }
 
 /// Compares what RECORD says of a member with what the archive says.

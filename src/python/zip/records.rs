@@ -47,6 +47,11 @@ impl Entry {
         self.name.ends_with('/')
     }
 
+    pub(super) fn into_folder(mut self) -> String {
+        self.name.pop();
+        self.name
+    }
+
     pub(super) fn into_member(self) -> Member {
         Member {
             name: self.name,

@@ -1,0 +1,328 @@
+//! The same files, contents and modes as `uv sync`, but for a short list.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use imgbuild::layer::content::Location;
+use imgbuild::layer::node::MADE_MTIME;
+use imgbuild::layer::{Kind, LayerPath, Tree};
+use imgbuild::oci::{Arch, Digest};
+use imgbuild::python::pyproject::Pyproject;
+use imgbuild::python::select::{Options, Target, select};
+use imgbuild::python::stale;
+use imgbuild::python::uv_lock::UvLock;
+use imgbuild::python::venv::{Venv, VenvSpec, lay_out};
+
+use super::uv::Uv;
+
+/// What uv puts into a venv besides packages, and imgbuild leaves out or writes its own way:
+/// activation scripts, markers for other tools, the link to the interpreter and what describes it.
+const SHELL: [&str; 16] = [
+    ".gitignore",
+    ".lock",
+    "CACHEDIR.TAG",
+    "pyvenv.cfg",
+    "bin/python",
+    "bin/activate",
+    "bin/activate.bat",
+    "bin/activate.csh",
+    "bin/activate.fish",
+    "bin/activate.nu",
+    "bin/activate.ps1",
+    "bin/activate.xsh",
+    "bin/activate_this.py",
+    "bin/deactivate.bat",
+    "bin/pydoc.bat",
+    "",
+];
+
+/// What uv writes into each `.dist-info` and imgbuild does not, or with its own name in it.
+const METADATA: [&str; 2] = ["INSTALLER", "REQUESTED"];
+
+const WEB: &str = r#"
+[project]
+name = "web"
+version = "0.1"
+requires-python = ">=3.11"
+dependencies = [
+    "fastapi", "uvicorn[standard]", "httpx[http2]", "pydantic>=2", "structlog", "cryptography",
+    "gunicorn", "jinja2", "requests", "jwcrypto", "jmespath", "tomli; python_full_version < '3.11.3'",
+]
+[tool.uv]
+exclude-newer = "2026-10-01T00:00:00Z"
+"#;
+
+const GROUPS: &str = r#"
+[project]
+name = "grouped"
+version = "0.1"
+requires-python = ">=3.11,<3.14"
+dependencies = ["click", "grouped[yaml]"]
+[project.optional-dependencies]
+yaml = ["pyyaml"]
+fast = ["orjson", "msgpack"]
+slow = ["simplejson"]
+[dependency-groups]
+dev = ["pytest", { include-group = "lint" }]
+lint = ["ruff==0.8.0"]
+docs = ["docutils==0.21.2"]
+[tool.uv]
+exclude-newer = "2026-10-01T00:00:00Z"
+default-groups = ["dev", "docs"]
+"#;
+
+const FORKS: &str = r#"
+[project]
+name = "forks"
+version = "0.1"
+requires-python = ">=3.9"
+dependencies = [
+    "attrs", "importlib-metadata; python_version < '3.10'", "flask",
+    "pywin32; sys_platform == 'win32'", "uvloop; platform_machine == 'x86_64'", "cffi",
+    "zope.interface", "zope.event",
+]
+[project.optional-dependencies]
+old = ["markupsafe==2.1.5"]
+new = ["markupsafe==3.0.2"]
+[tool.uv]
+exclude-newer = "2026-10-01T00:00:00Z"
+conflicts = [[{ extra = "old" }, { extra = "new" }]]
+"#;
+
+const NATIVE: &str = r#"
+[project]
+name = "native"
+version = "0.1"
+requires-python = ">=3.11,<3.12"
+dependencies = ["numpy", "lxml", "greenlet", "pip", "ruff==0.8.0", "protobuf", "google-api-core", "googleapis-common-protos"]
+[tool.uv]
+exclude-newer = "2026-10-01T00:00:00Z"
+"#;
+
+#[test]
+fn a_web_service_is_installed_as_uv_installs_it() {
+    compare(WEB, &[], &Options::default());
+}
+
+#[test]
+fn extras_and_groups_are_installed_as_uv_installs_them() {
+    let options = Options {
+        extras: BTreeSet::from(["fast".parse().unwrap()]),
+        ..Options::default()
+    };
+    compare(GROUPS, &["--extra", "fast"], &options);
+    let options = Options {
+        groups: BTreeSet::from(["lint".parse().unwrap()]),
+        no_dev: true,
+        ..Options::default()
+    };
+    compare(GROUPS, &["--group", "lint", "--no-dev"], &options);
+}
+
+#[test]
+fn forks_and_conflicts_are_resolved_as_uv_resolves_them() {
+    compare(FORKS, &[], &Options::default());
+    for extra in ["old", "new"] {
+        let options = Options {
+            extras: BTreeSet::from([extra.parse().unwrap()]),
+            ..Options::default()
+        };
+        compare(FORKS, &["--extra", extra], &options);
+    }
+}
+
+#[test]
+fn native_wheels_headers_and_scripts_are_installed_as_uv_installs_them() {
+    compare(NATIVE, &[], &Options::default());
+}
+
+/// Locks `pyproject` with uv, installs it for both processors with uv and with imgbuild, and compares.
+fn compare(pyproject: &str, arguments: &[&str], options: &Options) {
+    let Some(uv) = Uv::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    fs::write(folder.join("pyproject.toml"), pyproject).unwrap();
+    uv.must(&folder, &["lock"]);
+    let lock = UvLock::parse(&fs::read_to_string(folder.join("uv.lock")).unwrap()).unwrap();
+    let declared = Pyproject::parse(pyproject).unwrap();
+    stale::check(&lock, &declared).unwrap();
+    let options = Options {
+        default_groups: declared.default_groups,
+        ..options.clone()
+    };
+    let mut pure = Vec::new();
+    for arch in [Arch::Amd64, Arch::Arm64] {
+        let platform = format!("{}-manylinux_2_34", arch.rpm());
+        let sync = [
+            "sync",
+            "--frozen",
+            "--no-install-project",
+            "--link-mode",
+            "copy",
+            "--python-platform",
+            &platform,
+        ];
+        let _ = fs::remove_dir_all(folder.join(".venv"));
+        uv.must(&folder, &[&sync[..], arguments].concat());
+        let target = Target {
+            python: uv.version.parse().unwrap(),
+            glibc: (2, 34),
+            arch,
+        };
+        let selected = select(&lock, &target, &options).unwrap();
+        let wheels: Vec<_> = selected.iter().map(|it| uv.wheel(it)).collect();
+        let spec = VenvSpec {
+            path: LayerPath::parse(folder.join(".venv").as_os_str().as_bytes()).unwrap(),
+            interpreter: "/usr/bin/python3.11".to_owned(),
+            version: target.python.clone(),
+        };
+        let venv = lay_out(&spec, &wheels).unwrap();
+        check_trees(&spec, &venv);
+        let (ours, theirs) = (ours(&spec, &venv), theirs(&folder.join(".venv")));
+        let differing: Vec<_> = ours
+            .keys()
+            .chain(theirs.keys())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .filter(|path| ours.get(*path) != theirs.get(*path))
+            .map(|path| {
+                format!(
+                    "{path}: ours {:.300?}, uv's {:.300?}",
+                    ours.get(path),
+                    theirs.get(path)
+                )
+            })
+            .collect();
+        assert!(
+            differing.is_empty(),
+            "{platform}:\n{}",
+            differing.join("\n")
+        );
+        eprintln!(
+            "{platform}: {} wheels, {} entries alike",
+            wheels.len(),
+            ours.len()
+        );
+        let names: BTreeSet<_> = selected.iter().map(|it| it.filename.to_string()).collect();
+        pure.push((names, venv.pure));
+    }
+    let pure_names = |names: &BTreeSet<String>| {
+        let pure = names.iter().filter(|name| name.ends_with("-none-any.whl"));
+        pure.cloned().collect::<Vec<_>>()
+    };
+    if pure_names(&pure[0].0) == pure_names(&pure[1].0) {
+        assert!(
+            pure[0].1 == pure[1].1,
+            "the pure layer differs between processors"
+        );
+    }
+}
+
+/// Everything a layer needs holds: parents, owners, times, and a place for each content.
+fn check_trees(spec: &VenvSpec, venv: &Venv) {
+    for tree in [&venv.pure, &venv.native] {
+        for (path, node) in tree.iter() {
+            let parent = path.parent().unwrap();
+            assert!(
+                *path == spec.path || tree.get(&parent).is_some_and(|it| it.is_dir()),
+                "{path}"
+            );
+            assert_eq!(
+                (node.meta.uid, node.meta.gid, node.meta.mtime),
+                (0, 0, MADE_MTIME)
+            );
+            if let Kind::File(content) = &node.kind {
+                assert!(venv.contents.get(&content.digest).is_some(), "{path}");
+            }
+        }
+    }
+    for (path, node) in venv.native.iter().filter(|(_, node)| !node.is_dir()) {
+        assert!(
+            venv.pure.get(path).is_none(),
+            "{path} is in both layers: {node:?}"
+        );
+    }
+}
+
+type Listing = BTreeMap<String, String>;
+
+fn ours(spec: &VenvSpec, venv: &Venv) -> Listing {
+    let mut listing = Listing::new();
+    let merged: [&Tree; 2] = [&venv.pure, &venv.native];
+    for (path, node) in merged.into_iter().flat_map(Tree::iter) {
+        let path = path.to_string();
+        let path = path
+            .strip_prefix(&spec.path.to_string())
+            .unwrap()
+            .trim_start_matches('/');
+        let mode = node.meta.mode;
+        let entry = match &node.kind {
+            Kind::Dir => format!("folder {mode:o}"),
+            Kind::Symlink(target) => format!("link {}", String::from_utf8_lossy(target)),
+            Kind::File(content) => match venv.contents.get(&content.digest) {
+                Some(Location::Inline(bytes)) => describe(path, mode, bytes),
+                _ => format!("file {mode:o} {}", content.digest),
+            },
+            other => panic!("{path} is {other:?}"),
+        };
+        add(&mut listing, path, entry);
+    }
+    listing
+}
+
+fn theirs(root: &Path) -> Listing {
+    let mut listing = Listing::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let shown = path
+                .strip_prefix(root)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned();
+            let meta = fs::symlink_metadata(&path).unwrap();
+            let mode = meta.permissions().mode() & 0o7777;
+            let entry = if meta.is_symlink() {
+                format!("link {}", fs::read_link(&path).unwrap().display())
+            } else if meta.is_dir() {
+                folders.push(path);
+                format!("folder {mode:o}")
+            } else {
+                describe(&shown, mode, &fs::read(&path).unwrap())
+            };
+            add(&mut listing, &shown, entry);
+        }
+    }
+    listing
+}
+
+/// Adds an entry, unless it is on the list of what differs on purpose.
+fn add(listing: &mut Listing, path: &str, entry: String) {
+    let name = path.rsplit('/').next().unwrap();
+    let of_metadata = path.contains(".dist-info/") && METADATA.contains(&name);
+    if !SHELL.contains(&path) && !of_metadata {
+        listing.insert(path.to_owned(), entry);
+    }
+}
+
+/// Describes a file; a RECORD without the lines of the files that differ on purpose, and without its mode: uv keeps an
+/// execute bit of the RECORD that it replaces.
+fn describe(path: &str, mode: u32, bytes: &[u8]) -> String {
+    if !path.ends_with(".dist-info/RECORD") {
+        return format!("file {mode:o} {}", Digest::of(bytes));
+    }
+    let text = str::from_utf8(bytes).unwrap();
+    let kept = text.lines().filter(|line| {
+        let path = line.split(',').next().unwrap();
+        !METADATA
+            .iter()
+            .any(|name| path.ends_with(&format!(".dist-info/{name}")))
+    });
+    let kept: Vec<_> = kept.collect();
+    format!("file\n{}", kept.join("\n"))
+}
