@@ -149,7 +149,7 @@ impl Work<'_> {
         let options = WriteOptions { codec: Codec::GzipV1, threads: self.workshop.threads };
         let disk = |source| BuildError::Sink { layer: created_by.clone(), source };
         let mut pending = self.workshop.sink.begin().map_err(disk)?;
-        let layer = write_layer(&tree, contents, options, &mut *pending)
+        let layer = write_layer(&tree, contents, &options, &mut *pending)
             .map_err(|error| BuildError::Write { layer: created_by.clone(), error: Box::new(error) })?;
         pending.commit(&layer).map_err(disk)?;
         let new = NewLayer { layer, created_by };

@@ -12,7 +12,7 @@ use super::progress::Progress;
 use super::project::Project;
 use super::registry::Registry;
 use super::source_walk::{self, WalkError};
-use super::store::{BlobWriter, Store};
+use super::store::{BlobWriter, SpoolFile, Store};
 use crate::build::{self, BlobSource, BuildError, LayerSink, Materials, PendingLayer, SpoolSource, Workshop};
 use crate::diagnose::{Class, Diagnose};
 use crate::image::{self, Image, NewLayer};
@@ -245,5 +245,11 @@ impl Write for StoredLayer {
 impl PendingLayer for StoredLayer {
     fn commit(self: Box<Self>, layer: &Layer) -> io::Result<()> {
         self.0.commit(Some((layer.digest, Some(layer.size)))).map(|_| ()).map_err(io::Error::other)
+    }
+}
+
+impl Spool for SpoolFile {
+    fn finish(self: Box<Self>) -> io::Result<Arc<dyn RandomRead>> {
+        Self::finish(self)
     }
 }

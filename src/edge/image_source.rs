@@ -35,6 +35,12 @@ pub enum ImageSourceError {
     Reference(#[from] ReferenceError),
 }
 
+impl Diagnose for ImageSourceError {
+    fn class(&self) -> Class {
+        Class::Usage
+    }
+}
+
 impl FromStr for ImageSource {
     type Err = ImageSourceError;
 

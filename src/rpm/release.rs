@@ -21,10 +21,10 @@ pub fn release_version(installed: &[Header]) -> Option<String> {
     RELEASE_PROVIDES.iter().find_map(|wanted| {
         installed.iter().find_map(|header| {
             let names = header.strings(tag::PROVIDENAME);
-            let at = names.iter().position(|name| name == wanted)?;
+            let at = names.iter().position(|name| *name == wanted.as_bytes())?;
             let version = if wanted.ends_with("(releasever)") {
                 let versions = header.strings(tag::PROVIDEVERSION);
-                let version = (*versions.get(at)?).to_owned();
+                let version = String::from_utf8_lossy(versions.get(at)?).into_owned();
                 // The release of a package has no part in it.
                 version.split('-').next().map(str::to_owned)
             } else {

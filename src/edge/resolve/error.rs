@@ -85,6 +85,24 @@ pub enum ResolveError {
         /// What is wrong.
         error: RepodataError,
     },
+    /// Its repomd.xml does not name a file that is needed.
+    #[error("repository `{repository}`: its repomd.xml names no {kind}")]
+    NoMetadata {
+        /// Which repository.
+        repository: String,
+        /// Which type of file.
+        kind: String,
+    },
+    /// A metadata file is not compressed as known.
+    #[error("repository `{repository}`: {file}: {source}")]
+    Unpack {
+        /// Which repository.
+        repository: String,
+        /// Which file.
+        file: String,
+        /// What is wrong.
+        source: std::io::Error,
+    },
     /// Its metadata is not what repomd.xml says.
     #[error("repository `{repository}`: {file} does not match its checksum in repomd.xml")]
     MetadataChecksum {
@@ -218,6 +236,8 @@ impl Diagnose for ResolveError {
     fn class(&self) -> Class {
         match self {
             Self::MetadataChecksum { .. }
+            | Self::NoMetadata { .. }
+            | Self::Unpack { .. }
             | Self::Metadata { .. }
             | Self::Signature { .. }
             | Self::UnsignedRepository(_)

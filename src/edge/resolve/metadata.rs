@@ -7,7 +7,7 @@ use url::Url;
 use super::{ResolveError, Sources};
 use crate::edge::fetch::Input;
 use crate::rpm::package::Checksum;
-use crate::rpm::repodata::{self, RepodataError, Repomd};
+use crate::rpm::repodata::{self, Repomd};
 
 /// What metadata may come to, decompressed, where repomd.xml does not say: 4 GiB.
 const LARGEST_OPEN: u64 = 4 << 30;
@@ -28,9 +28,8 @@ pub(super) async fn open(
     kind: &str,
     sources: &Sources<'_>,
 ) -> Result<Box<dyn BufRead + Send>, ResolveError> {
-    let malformed = |error| ResolveError::Metadata { repository: place.id.to_owned(), error };
     let record = place.repomd.records.get(kind);
-    let record = record.ok_or_else(|| malformed(RepodataError::NoRecord(kind.to_owned())))?;
+    let record = record.ok_or_else(|| ResolveError::NoMetadata { repository: place.id.to_owned(), kind: kind.to_owned() })?;
     let url = place.url.join(&record.href).map_err(|error| ResolveError::Address {
         repository: place.id.to_owned(),
         url: record.href.clone(),
@@ -53,7 +52,11 @@ pub(super) async fn open(
         }
     };
     let limit = record.open_size.unwrap_or(LARGEST_OPEN);
-    repodata::open_compressed(packed, limit).map_err(|error| malformed(RepodataError::from(error)))
+    repodata::open_compressed(packed, limit).map_err(|source| ResolveError::Unpack {
+        repository: place.id.to_owned(),
+        file: file_name(&record.href).to_owned(),
+        source,
+    })
 }
 
 fn file_name(href: &str) -> &str {
