@@ -191,8 +191,12 @@ pub struct Rpm {
     /// The fingerprint of the key that signed it; none where the recipe waived signatures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_by: Option<String>,
-    /// The stages it is installed in, by platform.
-    pub stages: BTreeMap<String, BTreeSet<Stage>>,
+    /// The platforms whose builder stage it is installed in.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub builder: BTreeSet<Platform>,
+    /// The platforms whose runtime stage it is installed in.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub runtime: BTreeSet<Platform>,
     /// Who asked for it: a request of the recipe in quotes, or a package's name.
     pub wanted_by: Vec<String>,
 }
@@ -204,10 +208,19 @@ impl Rpm {
         format!("{}-{}.{}", self.name, self.evr, self.arch)
     }
 
+    /// Returns the platforms whose `stage` it is installed in.
+    #[must_use]
+    pub fn platforms(&self, stage: Stage) -> &BTreeSet<Platform> {
+        match stage {
+            Stage::Builder => &self.builder,
+            Stage::Runtime => &self.runtime,
+        }
+    }
+
     /// Tells whether it is installed in `stage` on `platform`.
     #[must_use]
     pub fn is_in(&self, platform: Platform, stage: Stage) -> bool {
-        self.stages.get(&platform.to_string()).is_some_and(|stages| stages.contains(&stage))
+        self.platforms(stage).contains(&platform)
     }
 }
 

@@ -114,7 +114,6 @@ impl BuildError {
             Self::Database(error) => error,
             Self::Effects(error) => error,
             Self::Accounts(error) => error,
-            Self::WheelName(error) => error,
             Self::Wheel(error) => error,
             Self::Venv(error) => error,
             Self::Source(error) => error,
@@ -129,7 +128,7 @@ impl Diagnose for BuildError {
     fn class(&self) -> Class {
         match self {
             Self::Missing { .. } => Class::Unavailable,
-            Self::OtherPackage { .. } => Class::Integrity,
+            Self::OtherPackage { .. } | Self::WheelName(_) => Class::Integrity,
             _ => self.inner().map_or(Class::Usage, Diagnose::class),
         }
     }

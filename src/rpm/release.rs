@@ -15,9 +15,17 @@ const RELEASE_PROVIDES: [&str; 6] = [
     "suse-release",
 ];
 
-/// Returns the release that the installed packages are of, as dnf would tell it.
+/// Returns the release that the installed packages are of.
+///
+/// A package that is itself called `system-release` tells it by its version: on Amazon Linux 2023 that is the dated
+/// release (`2023.12.20260831`) whose repositories never change. Elsewhere it is what dnf would tell.
+/// <https://docs.aws.amazon.com/linux/al2023/ug/barebones-containers.html>
 #[must_use]
 pub fn release_version(installed: &[Header]) -> Option<String> {
+    let own = installed.iter().find(|header| header.string(tag::NAME) == Some("system-release"));
+    if let Some(version) = own.and_then(|header| header.string(tag::VERSION)) {
+        return Some(version.to_owned());
+    }
     RELEASE_PROVIDES.iter().find_map(|wanted| {
         installed.iter().find_map(|header| {
             let names = header.strings(tag::PROVIDENAME);

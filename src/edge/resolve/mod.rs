@@ -128,7 +128,8 @@ fn assemble(
             match rpms.get_mut(&at) {
                 // A noarch package of both platforms is one input.
                 Some(same) => {
-                    same.stages.extend(rpm.stages);
+                    same.builder.extend(rpm.builder);
+                    same.runtime.extend(rpm.runtime);
                     let wanted: BTreeSet<String> = same.wanted_by.drain(..).chain(rpm.wanted_by).collect();
                     same.wanted_by = wanted.into_iter().collect();
                 }

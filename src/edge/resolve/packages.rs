@@ -123,7 +123,7 @@ fn pinned_only(available: &[Package], old: Option<&Lock>, platform: Platform, up
     let pins: BTreeMap<(&str, &str), BTreeSet<Digest>> = old
         .into_iter()
         .flat_map(|old| &old.rpms)
-        .filter(|rpm| rpm.stages.contains_key(&platform.to_string()) && !update.package(&rpm.name))
+        .filter(|rpm| [Stage::Builder, Stage::Runtime].iter().any(|&stage| rpm.is_in(platform, stage)) && !update.package(&rpm.name))
         .fold(BTreeMap::new(), |mut pins, rpm| {
             pins.entry((rpm.name.as_str(), rpm.arch.as_str())).or_insert_with(BTreeSet::new).insert(rpm.digest);
             pins
@@ -191,7 +191,8 @@ async fn pin(
             digest,
             source: Some(chosen.package.source_rpm.to_string()).filter(|source| !source.is_empty()),
             signed_by,
-            stages: BTreeMap::from([(platform.to_string(), chosen.stages.clone())]),
+            builder: chosen.stages.contains(&Stage::Builder).then_some(platform).into_iter().collect(),
+            runtime: chosen.stages.contains(&Stage::Runtime).then_some(platform).into_iter().collect(),
             wanted_by: chosen.wanted_by.iter().cloned().collect(),
         });
         for &stage in &chosen.stages {

@@ -96,7 +96,8 @@ fn variables(base: &Base, platform: Platform, releasever: Option<&str>) -> BTree
         values.insert(name.to_owned(), platform.arch.rpm().to_owned());
     }
     if let Some(releasever) = releasever {
-        values.insert("releasever".to_owned(), releasever.to_owned());
+        // A file of this name is how AL2023 is told to follow another release.
+        values.entry("releasever".to_owned()).or_insert_with(|| releasever.to_owned());
     }
     values
 }
