@@ -185,9 +185,15 @@ fn the_bytes_of_format_1_do_not_change() {
     let (layer, bytes) = written(&everything(), 2);
     assert_eq!(layer.digest, Digest::of(&bytes));
     assert_eq!(layer.diff_id.0, Digest::of(&unpacked(&bytes)));
-    assert_eq!(layer.diff_id.to_string(), "DIFF_ID");
-    assert_eq!(layer.digest.to_string(), "DIGEST");
-    assert_eq!(layer.size, 0);
+    assert_eq!(
+        layer.diff_id.to_string(),
+        "sha256:0279915cd055f41a202e9c179f3a7ceca9cbdbaa1a82efde4dad7286719e1a3c"
+    );
+    assert_eq!(
+        layer.digest.to_string(),
+        "sha256:1583e83762c152b5dafc797b6aaae67716ff6e108a4771db8eb446ea938e4706"
+    );
+    assert_eq!(layer.size, 1_842_113);
 }
 
 #[test]

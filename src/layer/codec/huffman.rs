@@ -11,16 +11,18 @@ const QUICK_BITS: usize = 11;
 /// Literals and lengths, the larger of the two alphabets.
 const MAX_SYMBOLS: usize = 288;
 
-/// How far to go for a symbol: the low byte is the bits of its code and of its extra bits, then its kind.
+/// How far to go for a code: its bits and those of the extra bits after it, and what it stands for.
 ///
 /// What the extra bits say does not matter here, so they are part of the step. Zero stands for "no such code".
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Step(u16);
+pub(super) struct Step(u32);
 
 impl Step {
     pub(super) const NONE: Self = Self(0);
-    const LITERAL: u16 = 0x100;
-    const END: u16 = 0x200;
+    const LITERAL: u32 = 1 << 16;
+    const END: u32 = 1 << 17;
+    /// A length or a distance.
+    const COPY: u32 = 1 << 18;
 
     pub(super) fn literal() -> Self {
         Self(Self::LITERAL)
@@ -31,18 +33,18 @@ impl Step {
     }
 
     /// A length or a distance, followed by `extra` bits.
-    pub(super) fn skip(extra: u16) -> Self {
-        Self(0x400 | extra)
+    pub(super) fn copy(extra: u32) -> Self {
+        Self(Self::COPY | extra)
     }
 
     /// A symbol of the code of code lengths, whose codes take at most 7 bits and whose meaning is needed.
     pub(super) fn packed(symbol: usize) -> Self {
-        Self(0x400 | (symbol as u16) << 3)
+        Self(Self::COPY | (symbol as u32) << 3)
     }
 
     /// Returns the bits of the code, and the symbol of [`Step::packed`].
     pub(super) fn unpack(self) -> (usize, usize) {
-        (usize::from(self.0 & 7), usize::from(self.0 >> 3 & 31))
+        ((self.0 & 7) as usize, (self.0 >> 3 & 31) as usize)
     }
 
     pub(super) fn is_none(self) -> bool {
@@ -57,8 +59,19 @@ impl Step {
         self.0 & Self::END != 0
     }
 
+    /// Tells whether a distance follows.
+    pub(super) fn is_copy(self) -> bool {
+        self.0 & Self::COPY != 0
+    }
+
+    /// Returns how many bits it takes, of codes and extra bits together.
     pub(super) fn bits(self) -> usize {
-        usize::from(self.0 & 0xff)
+        (self.0 & 0xff) as usize
+    }
+
+    /// Returns how many of those decide what it is.
+    fn code_bits(self) -> usize {
+        (self.0 >> 8 & 0xff) as usize
     }
 
     /// Adds the bits of the code itself.
@@ -66,13 +79,14 @@ impl Step {
         if self.is_none() {
             self
         } else {
-            Self(self.0 + bits as u16)
+            Self(self.0 + (bits as u32 * 0x101))
         }
     }
 }
 
 /// A canonical code, ready to step.
 pub(super) struct Code {
+    /// Steps by the bits that come next. After [`Code::join_literals`] one may take several codes.
     quick: Box<[Step; 1 << QUICK_BITS]>,
     /// How many codes there are of each length.
     counts: [u16; MAX_BITS + 1],
@@ -133,6 +147,26 @@ impl Code {
             }
         }
         Ok(())
+    }
+
+    /// Lets one step take as many literals, and then perhaps a length, as there are bits to decide them.
+    pub(super) fn join_literals(&mut self) {
+        let single = *self.quick;
+        for at in 0..single.len() {
+            let first = single[at];
+            if !first.is_literal() {
+                continue;
+            }
+            let known = QUICK_BITS - first.bits();
+            let rest = at >> first.bits();
+            // What comes next was joined before, as it is the smaller number.
+            let next = [self.quick[rest], single[rest]]
+                .into_iter()
+                .find(|next| next.code_bits() <= known && !next.is_none() && !next.is_end());
+            if let Some(next) = next {
+                self.quick[at] = next.with_code(first.bits());
+            }
+        }
     }
 
     /// Returns the step for the code at the low end of `bits`, or none if it takes a longer look.

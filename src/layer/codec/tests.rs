@@ -51,7 +51,7 @@ fn samples() -> Vec<Vec<u8>> {
 
 #[test]
 fn chunks_joined_in_any_number_inflate_to_the_data() {
-    for level in 0..=12 {
+    for level in [0, 1, 5, 6, 9] {
         let mut encoder = Encoder::with_level(level);
         let (mut stream, mut wanted) = (Vec::new(), Vec::new());
         for data in samples() {

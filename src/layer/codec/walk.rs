@@ -157,38 +157,61 @@ impl Walker {
     }
 
     /// Steps over the symbols of a block and returns the bit after its end.
-    fn symbols(&self, data: &[u8], mut at: usize) -> Result<usize, WalkError> {
-        // `peek` gives 57 bits: three quick literals take at most 33, a length and a distance at most 20 + 28.
+    fn symbols(&mut self, data: &[u8], mut at: usize) -> Result<usize, WalkError> {
+        self.literals.join_literals();
         loop {
-            let mut bits = peek(data, at)?;
-            let mut step = self.literals.quick(bits);
-            if step.is_literal() {
-                at += step.bits();
-                bits >>= step.bits();
-                step = self.literals.quick(bits);
-                if step.is_literal() {
-                    at += step.bits();
-                    bits >>= step.bits();
-                    step = self.literals.quick(bits);
-                    if step.is_literal() {
-                        at += step.bits();
-                        continue;
-                    }
-                }
-                bits = peek(data, at)?;
-            }
-            if step.is_none() {
-                step = self.literals.step(bits)?;
-            }
+            at = self.quick_symbols(data, at);
+            let bits = peek(data, at)?;
+            let step = self.literals.step(bits)?;
             at += step.bits();
-            if step.is_literal() {
-                continue;
-            }
             if step.is_end() {
                 return Ok(at);
             }
-            at += self.distances.step(bits >> step.bits())?.bits();
+            if step.is_copy() {
+                at += self.distances.step(bits >> step.bits())?.bits();
+            }
         }
+    }
+
+    /// Steps over symbols up to the end of the block, a long code or the end of the data, whichever is first.
+    ///
+    /// The bits to come are in `buffer`, so that looking up a code never waits for the data.
+    fn quick_symbols(&self, data: &[u8], at: usize) -> usize {
+        let word = |byte: usize| Some(u64::from_le_bytes(*data.get(byte..)?.first_chunk()?));
+        let Some(first) = word(at / 8) else {
+            return at;
+        };
+        let (mut byte, mut buffer, mut count) = (at / 8 + 7, first >> (at % 8), 56 - at % 8);
+        while let Some(next) = word(byte) {
+            // Bits above `count` may be there already; they are the same ones.
+            buffer |= next << count;
+            byte += (63 - count) / 8;
+            count |= 56;
+
+            // 56 bits at least. Two literals take at most 22; one, a length and a distance 11 + 16 + 24 at most.
+            let mut step = self.literals.quick(buffer);
+            if step.is_literal() {
+                buffer >>= step.bits();
+                count -= step.bits();
+                step = self.literals.quick(buffer);
+                if step.is_literal() {
+                    buffer >>= step.bits();
+                    count -= step.bits();
+                    continue;
+                }
+            }
+            if !step.is_copy() {
+                break;
+            }
+            let distance = self.distances.quick(buffer >> step.bits());
+            if distance.is_none() {
+                break;
+            }
+            let bits = step.bits() + distance.bits();
+            buffer >>= bits;
+            count -= bits;
+        }
+        byte * 8 - count
     }
 }
 
@@ -197,8 +220,8 @@ fn literal_step(symbol: usize) -> Step {
     match symbol {
         0..=255 => Step::literal(),
         256 => Step::end(),
-        257..=264 | 285 => Step::skip(0),
-        265..=284 => Step::skip((symbol as u16 - 261) / 4),
+        257..=264 | 285 => Step::copy(0),
+        265..=284 => Step::copy((symbol as u32 - 261) / 4),
         _ => Step::NONE,
     }
 }
@@ -206,8 +229,8 @@ fn literal_step(symbol: usize) -> Step {
 /// RFC 1951, 3.2.5: what a distance symbol means.
 fn distance_step(symbol: usize) -> Step {
     match symbol {
-        0..=3 => Step::skip(0),
-        4..=29 => Step::skip(symbol as u16 / 2 - 1),
+        0..=3 => Step::copy(0),
+        4..=29 => Step::copy(symbol as u32 / 2 - 1),
         _ => Step::NONE,
     }
 }

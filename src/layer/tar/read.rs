@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use super::number::{decimal, field, time};
+use super::header::{Header, parse_pax, until_nul};
+use super::number::{decimal, time};
 use super::{BLOCK, XATTR_PREFIX, is_of_the_host, padding};
 use crate::layer::path::show;
 
@@ -386,83 +387,4 @@ impl<R: Read> Read for Archive<R> {
         self.content -= read as u64;
         Ok(read)
     }
-}
-
-struct Header {
-    block: [u8; BLOCK],
-    offset: u64,
-}
-
-impl Header {
-    /// The sum of all bytes, the checksum itself taken as spaces; some old writers added signed bytes.
-    fn check_sum(&self) -> Result<(), TarError> {
-        let bytes = || {
-            let sum = 148..156;
-            let blank = |(at, &byte): (usize, &u8)| if sum.contains(&at) { b' ' } else { byte };
-            self.block.iter().enumerate().map(blank).collect::<Vec<_>>()
-        };
-        let bytes = bytes();
-        let unsigned: i64 = bytes.iter().map(|&byte| i64::from(byte)).sum();
-        let signed: i64 = bytes.iter().map(|&byte| i64::from(byte as i8)).sum();
-        match field(&self.block[148..156]) {
-            Some(found) if found == unsigned || found == signed => Ok(()),
-            _ => Err(TarError::Checksum {
-                offset: self.offset,
-            }),
-        }
-    }
-
-    fn field(&self, range: std::ops::Range<usize>) -> &[u8] {
-        until_nul(&self.block[range])
-    }
-
-    fn number(&self, range: std::ops::Range<usize>, name: &'static str) -> Result<i64, TarError> {
-        field(&self.block[range.clone()]).ok_or_else(|| self.bad(name, self.field(range)))
-    }
-
-    fn bad(&self, field: &'static str, found: &[u8]) -> TarError {
-        TarError::Number {
-            offset: self.offset,
-            field,
-            found: show(found),
-        }
-    }
-
-    /// Returns the path in the block. Only ustar has a prefix; GNU keeps times and sparse maps there.
-    fn path(&self) -> Vec<u8> {
-        let name = self.field(0..100);
-        let prefix = match &self.block[257..265] {
-            b"ustar\x0000" if &self.block[508..] == b"tar\0" => self.field(345..476),
-            b"ustar  \0" => b"",
-            magic if magic.starts_with(b"ustar\0") => self.field(345..500),
-            _ => b"",
-        };
-        if prefix.is_empty() {
-            return name.to_vec();
-        }
-        [prefix, b"/", name].concat()
-    }
-}
-
-fn until_nul(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().position(|&c| c == 0).unwrap_or(bytes.len());
-    &bytes[..end]
-}
-
-/// Reads `LENGTH KEY=VALUE\n` records. Of two with one key the later counts.
-fn parse_pax(mut data: &[u8]) -> Option<BTreeMap<Vec<u8>, Vec<u8>>> {
-    let mut records = BTreeMap::new();
-    while !data.is_empty() {
-        let space = data.iter().position(|&c| c == b' ')?;
-        let length = usize::try_from(decimal(&data[..space])?).ok()?;
-        let record = data.get(space + 1..length)?.strip_suffix(b"\n")?;
-        let equals = record.iter().position(|&c| c == b'=')?;
-        let key = &record[..equals];
-        if key.is_empty() || key.contains(&0) {
-            return None;
-        }
-        records.insert(key.to_vec(), record[equals + 1..].to_vec());
-        data = &data[length..];
-    }
-    Some(records)
 }
