@@ -35,19 +35,12 @@ fn chosen(solution: &Solution) -> BTreeSet<String> {
 
 #[test]
 fn every_recorded_answer_of_dnf_is_ours_too() {
-    for (name, wanted) in [
-        ("centos-stream-9", 18),
-        ("cbl-mariner-2.0", 0),
-        ("centos-stream-10", 0),
-        ("fedora-44", 0),
-    ] {
+    for (name, wanted) in [("centos-stream-9", 18)] {
         let Some(repository) = common::data(&format!("repos-derived/{name}")) else {
             return;
         };
         let mut packages = parse_primary(open(&repository, "primary"), 0).expect("primary.xml");
-        let Ok(expected) = fs::read_dir(repository.join("expected")) else {
-            continue;
-        };
+        let expected = fs::read_dir(repository.join("expected")).expect("answers");
         let mut compared = 0;
         for entry in expected {
             let path = entry.expect("readable").path();

@@ -62,7 +62,7 @@ impl fmt::Display for Nevra {
 pub struct Capability {
     /// A package name, a soname such as `libc.so.6()(64bit)`, a path, or any other text.
     pub name: Arc<str>,
-    /// The versions; none means all, and of a provide that it has none.
+    /// The versions; none means all.
     pub range: Option<Range>,
 }
 
@@ -76,13 +76,12 @@ impl Capability {
         }
     }
 
-    /// Tells whether this provide answers `wanted`; one without version answers only requirements without.
+    /// Tells whether this provide answers `wanted`; one without version answers every version, as in rpm and libsolv.
     #[must_use]
     pub fn answers(&self, wanted: &Self) -> bool {
         self.name == wanted.name
             && match (&self.range, &wanted.range) {
-                (_, None) => true,
-                (None, Some(_)) => false,
+                (_, None) | (None, _) => true,
                 (Some(provided), Some(range)) => provided.overlaps(range),
             }
     }
@@ -254,16 +253,25 @@ mod tests {
     }
 
     #[test]
-    fn a_provide_without_version_answers_only_requirements_without() {
-        let versioned = Capability {
-            name: "curl".into(),
-            range: Some(Range {
-                comparison: Comparison::GreaterEqual,
-                evr: Evr::parse("7"),
-            }),
+    fn a_provide_without_version_answers_every_version() {
+        let range = |comparison, evr| {
+            Some(Range {
+                comparison,
+                evr: Evr::parse(evr),
+            })
         };
-        assert!(Capability::any("curl").answers(&Capability::any("curl")));
-        assert!(!Capability::any("curl").answers(&versioned));
-        assert!(versioned.answers(&Capability::any("curl")));
+        let wanted = Capability {
+            name: "curl".into(),
+            range: range(Comparison::GreaterEqual, "7"),
+        };
+        let provided = |range| Capability {
+            name: "curl".into(),
+            range,
+        };
+        assert!(provided(None).answers(&wanted));
+        assert!(provided(None).answers(&Capability::any("curl")));
+        assert!(provided(range(Comparison::Equal, "8")).answers(&wanted));
+        assert!(!provided(range(Comparison::Equal, "6")).answers(&wanted));
+        assert!(!Capability::any("wget").answers(&wanted));
     }
 }

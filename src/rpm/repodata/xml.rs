@@ -193,7 +193,9 @@ impl<R: BufRead> BufRead for Metered<R> {
         if self.left == 0 {
             return Err(io::Error::other(TooLong));
         }
-        self.inner.fill_buf()
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let bytes = self.inner.fill_buf()?;
+        Ok(&bytes[..bytes.len().min(left)])
     }
 
     fn consume(&mut self, count: usize) {

@@ -53,8 +53,8 @@ fn between(base: &[&Package], chosen: &[&Package], installed: usize) -> Vec<Stri
         let was_there = index < installed;
         for dependency in &package.requires {
             // What the base already lacked is not this request's fault.
-            if !after.fulfils(dependency, None) && !(was_there && !before.fulfils(dependency, None))
-            {
+            let lacked_before = was_there && !before.fulfils(dependency, None);
+            if !lacked_before && !after.fulfils(dependency, None) {
                 out.push(format!("{} requires {dependency}", package.nevra()));
             }
         }

@@ -10,7 +10,7 @@ const LIMIT: usize = 1024;
 /// "If at least one package of every set in `when` is selected, then at least one of `need` is too."
 ///
 /// A dependency is the conjunction of its clauses. Nothing in `need` makes the combination in `when` impossible.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Clause {
     pub(super) when: Vec<Vec<Id>>,
     pub(super) need: Vec<Id>,

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Display;
 
 use resolvo::{
@@ -268,7 +268,12 @@ impl<'u, 'a> Adapter<'u, 'a> {
                 .flat_map(|dependency| universe.any_matching(dependency))
                 .collect()
         };
+        // A library's many symbol versions are one requirement to the search.
+        let mut seen: HashSet<Clause> = HashSet::new();
         let mut add = |clause: &Clause, dependency: &Dependency| {
+            if !seen.insert(clause.clone()) {
+                return;
+            }
             let label = dependency.to_string();
             if clause.need.is_empty()
                 && let [set] = &clause.when[..]
