@@ -123,6 +123,15 @@ pub fn merge(
             data: states.iter().map(|&state| state as u8).collect(),
         });
     }
+    // Relocatable packages record where their prefixes went: here, nowhere else.
+    if let Some(prefixes) = header.entry(tag::PREFIXES) {
+        dribbles.push(Dribble {
+            tag: tag::INSTPREFIXES,
+            kind: Kind::StringArray,
+            count: prefixes.count,
+            data: header.data(prefixes).to_vec(),
+        });
+    }
     for (tag, value) in [
         (tag::INSTALLTIME, facts.time),
         (tag::INSTALLTID, facts.time),
