@@ -2,5 +2,9 @@
 
 mod common;
 mod effects {
+    mod accounts;
+    mod after;
+    mod disk;
     mod inventory;
+    mod ldconfig;
 }
