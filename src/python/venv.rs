@@ -94,6 +94,8 @@ impl Diagnose for VenvError {
     fn class(&self) -> Class {
         match self {
             Self::Reserved { .. } | Self::FilePath { .. } => Class::Integrity,
+            // A wheel that contradicts itself.
+            Self::Conflict { first, second, .. } if first == second => Class::Integrity,
             Self::Path(_) | Self::Interpreter(_) | Self::Twice { .. } | Self::Conflict { .. } => {
                 Class::Usage
             }

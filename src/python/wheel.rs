@@ -363,11 +363,11 @@ fn find_dist_info(archive: &Archive, name: &WheelName) -> Result<String, WheelFa
         folder.ends_with(".dist-info").then(|| folder.to_owned())
     });
     let folders: BTreeSet<_> = folders.collect();
-    let mut folders: Vec<_> = folders.into_iter().collect();
-    let (Some(found), true) = (folders.pop(), folders.is_empty()) else {
+    let folders: Vec<_> = folders.into_iter().collect();
+    let [found] = &folders[..] else {
         return Err(WheelFault::DistInfo(folders));
     };
-    let stem = found.strip_suffix(".dist-info").unwrap_or(&found);
+    let stem = found.strip_suffix(".dist-info").unwrap_or(found);
     let is_same = stem.split_once('-').is_some_and(|(of, version)| {
         of.parse()
             .is_ok_and(|of: pep508_rs::PackageName| of == *name.name())
@@ -375,11 +375,11 @@ fn find_dist_info(archive: &Archive, name: &WheelName) -> Result<String, WheelFa
     });
     if !is_same {
         return Err(WheelFault::DistInfoName {
-            found,
+            found: found.clone(),
             wanted: format!("{} {}", name.name(), name.version()),
         });
     }
-    Ok(found)
+    Ok(found.clone())
 }
 
 /// Tells whether `inner` is the version of the file name, which may add a local part: `1.0+cpu` holds `1.0`.
