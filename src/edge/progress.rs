@@ -153,6 +153,10 @@ impl Default for Bars {
     }
 }
 
+#[expect(
+    clippy::literal_string_with_formatting_args,
+    reason = "indicatif's templates look like Rust's"
+)]
 impl Progress for Bars {
     fn begin(&self, what: &str, size: Option<u64>) -> TaskId {
         let (bar, template) = match size {

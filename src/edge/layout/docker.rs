@@ -10,6 +10,7 @@ use serde_json::json;
 use super::REF_NAME;
 use super::error::LayoutError;
 use super::files::Files;
+use super::tar_index::clean;
 use crate::edge::disk::DiskError;
 use crate::edge::registry::MANIFEST_LIMIT;
 use crate::edge::store::FileBlob;
@@ -87,10 +88,12 @@ impl Docker {
         name: &str,
         kind: Option<&str>,
     ) -> Result<Descriptor, LayoutError> {
-        let blob = files.get(name)?.ok_or_else(|| LayoutError::NotAnImage {
-            path: files.path().to_owned(),
-            why: format!("its manifest.json names `{name}`, which is not there"),
-        })?;
+        let blob = files
+            .get(&clean(name))?
+            .ok_or_else(|| LayoutError::NotAnImage {
+                path: files.path().to_owned(),
+                why: format!("its manifest.json names `{name}`, which is not there"),
+            })?;
         let (digest, size) = blob.hash().map_err(DiskError::at("read", files.path()))?;
         let mut magic = [0; 4];
         let packed = blob.read_exact_at(&mut magic, 0).is_ok();

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 
+use rustix::io::Errno;
+
 use super::error::LayoutError;
 use crate::edge::disk::DiskError;
 use crate::oci::Digest;
@@ -67,6 +69,22 @@ impl Target {
         &self.path
     }
 
+    /// Returns which folder is there, if there is one.
+    fn inode(&self) -> Result<Option<u64>, LayoutError> {
+        match fs::symlink_metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(DiskError::at("look at", &self.path)(error).into()),
+            Ok(meta) if meta.is_dir() => Ok(Some(meta.ino())),
+            Ok(_) => {
+                let why = "it is not a folder".to_owned();
+                Err(LayoutError::Occupied {
+                    path: self.path.clone(),
+                    why,
+                })
+            }
+        }
+    }
+
     fn sweep(&self) {
         let Ok(entries) = fs::read_dir(&self.parent) else {
             return;
@@ -116,14 +134,21 @@ impl Target {
         make: impl Fn(&mut tempfile::Builder<'_, '_>) -> io::Result<(T, File)>,
     ) -> Result<Stage<T>, DiskError> {
         let failed = |error| DiskError::at("write beside", &self.path)(error);
+        let mut races = 0;
         loop {
-            let (temp, lock) =
-                make(tempfile::Builder::new().prefix(&self.prefix)).map_err(failed)?;
+            races += 1;
+            let (temp, lock) = match make(tempfile::Builder::new().prefix(&self.prefix)) {
+                Ok(made) => made,
+                // Another writer may have swept it while it was made.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && races < RACES => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            let locked = flock(&lock, FlockOperation::NonBlockingLockExclusive);
             // Some network disks have no locks; then nothing is swept either.
-            let _ = flock(&lock, FlockOperation::NonBlockingLockExclusive);
-            // Another writer may have swept it before it was locked.
+            let being_swept = locked == Err(Errno::WOULDBLOCK);
             let ours = lock.metadata().map_err(failed)?.ino();
-            if fs::symlink_metadata(temp.as_ref()).is_ok_and(|meta| meta.ino() == ours) {
+            let there = fs::symlink_metadata(temp.as_ref()).is_ok_and(|meta| meta.ino() == ours);
+            if (there && !being_swept) || races >= RACES {
                 return Ok(Stage { temp, lock });
             }
         }
@@ -157,106 +182,108 @@ impl Stage<tempfile::NamedTempFile> {
     }
 }
 
+/// How often to look again when another writer changes the target at the same moment.
+const RACES: usize = 64;
+
 impl Stage<tempfile::TempDir> {
     /// Moves the folder into place, over a layout or an empty folder that is there.
     pub(super) fn into_place(self, target: &Target) -> Result<(), LayoutError> {
-        let into = |error: io::Error| DiskError::at("rename into", &target.path)(error);
         sync_folder(self.temp.path());
-        if replaceable(target)? {
+        for round in 0.. {
+            let there = replaceable(target)?;
             // In one step: a reader finds the old one or the new one.
-            match renameat_with(
-                CWD,
-                self.temp.path(),
-                CWD,
-                &target.path,
-                RenameFlags::EXCHANGE,
-            ) {
-                Ok(()) => {
-                    // What has the temporary name now is the old one.
-                    sync_folder(&target.parent);
-                    let old = self.temp.keep();
-                    drop(self.lock);
-                    return Ok(remove(&old)
-                        .map_err(DiskError::at("remove the old layout, now at", &old))?);
+            let flags = if there {
+                RenameFlags::EXCHANGE
+            } else {
+                RenameFlags::NOREPLACE
+            };
+            match renameat_with(CWD, self.temp.path(), CWD, &target.path, flags) {
+                Ok(()) => break,
+                Err(Errno::EXIST | Errno::NOENT) if round < RACES => {}
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                    self.in_two_steps(target, there)?;
+                    break;
                 }
-                Err(error) if unsupported(error) => {
-                    let aside = target.folder()?;
-                    let old = aside.path().join("old");
-                    fs::rename(&target.path, &old).map_err(into)?;
-                    if let Err(error) = fs::rename(self.temp.path(), &target.path) {
-                        // Back, so that there is the old one; if that fails, it is kept where it is.
-                        if fs::rename(&old, &target.path).is_err() {
-                            let _ = aside.temp.keep();
-                        }
-                        return Err(into(error).into());
-                    }
+                Err(error) => {
+                    return Err(DiskError::at("rename into", &target.path)(error.into()).into());
                 }
-                Err(error) => return Err(into(error.into()).into()),
-            }
-        } else {
-            match renameat_with(
-                CWD,
-                self.temp.path(),
-                CWD,
-                &target.path,
-                RenameFlags::NOREPLACE,
-            ) {
-                Ok(()) => {}
-                Err(error) if unsupported(error) => {
-                    fs::rename(self.temp.path(), &target.path).map_err(into)?;
-                }
-                Err(error) => return Err(into(error.into()).into()),
             }
         }
-        let _ = self.temp.keep();
         sync_folder(&target.parent);
+        // After an exchange the old one has the temporary name. Another writer may be removing it too, and what
+        // cannot be removed now is removed by the next one: no reason to call a good image a failure.
+        let left = self.temp.keep();
         drop(self.lock);
+        let _ = remove(&left);
         Ok(())
     }
-}
 
-fn unsupported(error: rustix::io::Errno) -> bool {
-    use rustix::io::Errno;
-    matches!(error, Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP)
+    /// Moves the folder into place on disks that cannot exchange two names: between the steps there is none.
+    fn in_two_steps(&self, target: &Target, there: bool) -> Result<(), DiskError> {
+        let into = |error: io::Error| DiskError::at("rename into", &target.path)(error);
+        if !there {
+            return fs::rename(self.temp.path(), &target.path).map_err(into);
+        }
+        let aside = target.folder()?;
+        let old = aside.path().join("old");
+        fs::rename(&target.path, &old).map_err(into)?;
+        fs::rename(self.temp.path(), &target.path).map_err(|error| {
+            // Back, so that there is the old one; if that fails too, it is kept where it is.
+            if fs::rename(&old, &target.path).is_err() {
+                let _ = aside.temp.keep();
+            }
+            into(error)
+        })
+    }
 }
 
 /// Tells whether something is there that may be replaced; what may not is an error.
 pub(super) fn replaceable(target: &Target) -> Result<bool, LayoutError> {
-    let path = &target.path;
+    for _ in 0..RACES {
+        let Some(before) = target.inode()? else {
+            return Ok(false);
+        };
+        let verdict = is_layout(&target.path);
+        // Another writer may have put another folder there, and be removing the one that was read.
+        if target.inode()? == Some(before) {
+            return verdict.map(|()| true);
+        }
+    }
+    let why = "other writers replace it all the time".to_owned();
+    Err(LayoutError::Occupied {
+        path: target.path.clone(),
+        why,
+    })
+}
+
+/// Tells that a folder is empty or holds an OCI layout and nothing else.
+fn is_layout(path: &Path) -> Result<(), LayoutError> {
     let occupied = |why: String| LayoutError::Occupied {
-        path: path.clone(),
+        path: path.to_owned(),
         why,
     };
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(DiskError::at("look at", path)(error).into()),
-        Ok(meta) if !meta.is_dir() => return Err(occupied("it is not a folder".to_owned())),
-        Ok(_) => {}
-    }
+    let unreadable = |error| LayoutError::from(DiskError::at("read the folder", path)(error));
     let mut names = Vec::new();
-    for entry in fs::read_dir(path).map_err(DiskError::at("read the folder", path))? {
-        names.push(
-            entry
-                .map_err(DiskError::at("read the folder", path))?
-                .file_name(),
-        );
+    for entry in fs::read_dir(path).map_err(unreadable)? {
+        names.push(entry.map_err(unreadable)?.file_name());
     }
     // One foreign file is enough: a layout written into a project's folder must not take the project with it.
-    let foreign = names.iter().find(|name| {
-        !["oci-layout", "index.json", "blobs"]
-            .iter()
-            .any(|own| name == own)
-    });
-    match foreign {
-        None if names.is_empty() || names.iter().any(|name| name == "oci-layout") => Ok(true),
-        None => Err(occupied(
-            "it is a folder without the file `oci-layout`".to_owned(),
-        )),
-        Some(name) => Err(occupied(format!(
+    let parts = ["oci-layout", "index.json", "blobs"];
+    if let Some(name) = names
+        .iter()
+        .find(|name| !parts.iter().any(|part| name == part))
+    {
+        return Err(occupied(format!(
             "it holds `{}`, which is no part of an OCI layout",
             name.display()
-        ))),
+        )));
     }
+    if names.is_empty() || names.iter().any(|name| name == "oci-layout") {
+        return Ok(());
+    }
+    Err(occupied(
+        "it is a folder without the file `oci-layout`".to_owned(),
+    ))
 }
 
 /// Adds the owner's own permissions, which a umask can take away.
@@ -280,5 +307,40 @@ fn remove(path: &Path) -> io::Result<()> {
         fs::remove_dir_all(path)
     } else {
         fs::remove_file(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_cannot_exchange_names_gets_the_new_one_and_loses_the_old_one() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let target = Target::new(&dir.path().join("out")).expect("a target");
+        for (there, text) in [(false, "first"), (true, "second")] {
+            let stage = target.folder().expect("a stage");
+            fs::write(stage.path().join("oci-layout"), text).expect("written");
+            stage.in_two_steps(&target, there).expect("moved");
+            let read = fs::read_to_string(dir.path().join("out/oci-layout")).expect("there");
+            assert_eq!(read, text);
+        }
+        let names = fs::read_dir(dir.path()).expect("a folder").count();
+        assert_eq!(names, 1);
+    }
+
+    #[test]
+    fn what_cannot_be_moved_in_puts_the_old_one_back() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let target = Target::new(&dir.path().join("out")).expect("a target");
+        fs::create_dir(dir.path().join("out")).expect("made");
+        fs::write(dir.path().join("out/oci-layout"), "old").expect("written");
+        let stage = target.folder().expect("a stage");
+        fs::remove_dir(stage.path()).expect("removed");
+        stage
+            .in_two_steps(&target, true)
+            .expect_err("there is nothing to move in");
+        let read = fs::read_to_string(dir.path().join("out/oci-layout")).expect("there");
+        assert_eq!(read, "old");
     }
 }

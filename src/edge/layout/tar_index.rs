@@ -168,7 +168,8 @@ fn pax(mut bytes: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
     Some(records)
 }
 
-fn clean(name: &str) -> String {
+/// Returns a name without `./` and doubled slashes.
+pub(super) fn clean(name: &str) -> String {
     name.split('/')
         .filter(|part| !part.is_empty() && *part != ".")
         .collect::<Vec<_>>()

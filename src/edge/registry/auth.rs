@@ -259,7 +259,9 @@ async fn mint(
             request.form = Some(encoded.extend_pairs(form).extend_pairs(wanted).finish());
         }
         other => {
-            url.query_pairs_mut().extend_pairs(wanted);
+            for (name, value) in wanted {
+                url.query_pairs_mut().append_pair(name, value);
+            }
             request.url = url;
             if let Some(Credential::Password { user, password }) = other {
                 let header = basic_header(user, password)
@@ -285,7 +287,8 @@ async fn mint(
             status: 403, words, ..
         } => RegistryError::Denied {
             what: place.what.clone(),
-            host: request.url.host_str().unwrap_or_default().to_owned(),
+            // The registry's: that is where people log in.
+            host: place.host.clone(),
             anonymous: found.credential.is_none(),
             words: words.clone(),
             trouble: found.trouble.clone(),

@@ -24,7 +24,7 @@ pub enum RegistryError {
     Denied {
         /// The image or blob.
         what: String,
-        /// The host that refuses: the registry or its token service.
+        /// The registry, which refuses itself or through its token service.
         host: String,
         /// Whether no credential was found.
         anonymous: bool,

@@ -162,7 +162,7 @@ impl SpoolFile {
     ///
     /// # Errors
     /// What the system says to the last write.
-    pub fn finish(self: Box<Self>) -> io::Result<Arc<dyn RandomRead>> {
+    pub fn finish(self) -> io::Result<Arc<dyn RandomRead>> {
         let file = self
             .file
             .into_inner()
