@@ -12,16 +12,16 @@ _TAGS = (('provides', 'Provides'), ('requires', 'Requires'), ('requires_pre', 'R
          ('recommends', 'Recommends'), ('suggests', 'Suggests'), ('supplements', 'Supplements'),
          ('enhances', 'Enhances'))
 
-# No debuginfo, no post-processing; perl's generators are off because they alone would take half of the time.
-_PREAMBLE = r'''%global __perl_requires %{nil}
-%global __perl_provides %{nil}
-%global __perllib_requires %{nil}
-%global __perllib_provides %{nil}
+# Automatic dependencies come from ELF files and scripts only: the other generators are slow (perl's alone would take
+# half of the time), or say something else where some Python package happens to be installed.
+_GENERATORS_OFF = ('debuginfo', 'desktop', 'font', 'metainfo', 'ocaml', 'perl', 'perllib', 'pkgconfig', 'python',
+                   'pythondist', 'rpm_macro')
+_PREAMBLE = ''.join(f'%global __{name}_{what} %{{nil}}\n'
+                    for name in _GENERATORS_OFF for what in ('provides', 'requires')) + r'''
 %global debug_package %{nil}
 %global __os_install_post %{nil}
 %global _build_id_links none
-%global __requires_exclude ^(perl|pkgconfig|/usr/bin/(python|perl|env|tclsh|wish)|/bin/(csh|ksh)|python\\(abi\\)|.*PRIVATE.*|libcurl-gnutls.*|/bin/dash|/usr/local/bin/python|libfsverity.*)
-%global __provides_exclude ^(perl|pkgconfig|python\\(abi\\))
+%global __requires_exclude ^(/usr/bin/(python|perl|env|tclsh|wish)|/bin/(csh|ksh|dash)|/usr/local/bin/python|.*PRIVATE.*|libcurl-gnutls.*|libfsverity.*)
 '''
 
 
