@@ -7,6 +7,7 @@ use crate::layer::index::{self, IndexError};
 use crate::layer::{Kind, LayerPath, Tree};
 use crate::oci::Digest;
 use crate::rpm::database::{self, Database, DatabaseError};
+use crate::rpm::effects;
 
 /// The merged root of a base image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +36,8 @@ pub fn keep(path: &LayerPath, size: u64) -> bool {
         path.as_bytes().strip_prefix(folder).is_some_and(|rest| rest.starts_with(b"/"))
     };
     size <= LARGEST_KEPT
-        && (KEPT_BELOW.iter().any(below) || KEPT_FILES.iter().any(|file| file.as_bytes() == path.as_bytes())
+        && (effects::reads(path)
+            || KEPT_BELOW.iter().any(below) || KEPT_FILES.iter().any(|file| file.as_bytes() == path.as_bytes())
             // The database of distributions that keep it elsewhere is found by its name.
             || path.file_name() == b"rpmdb.sqlite")
 }

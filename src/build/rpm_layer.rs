@@ -6,10 +6,12 @@ use super::accounts_layer;
 use super::{BuildError, Materials, SpoolSource};
 use crate::accounts::Accounts;
 use crate::layer::tree::Stacked;
-use crate::layer::{Contents, Kind, LayerPath, Node, Tree};
+use crate::layer::{Content, Contents, Kind, LayerPath, Node, Tree};
 use crate::plan::Plan;
 use crate::rpm::database::{self, Added, InstallFacts};
-use crate::rpm::effects::{self, Arriving};
+use crate::root::Root;
+use crate::rpm::effects::overlay::path_test;
+use crate::rpm::effects::{self, Arriving, SysusersFiles};
 use crate::rpm::file::PackageFile;
 use crate::rpm::header::Header;
 use crate::rpm::install::{self, Base, Owners};
@@ -40,9 +42,12 @@ pub(super) fn make(
 
     let arriving: Vec<Arriving<'_>> =
         unpacked.iter().map(|package| Arriving { header: package.package.header(), upgrades: false }).collect();
-    let scriptlets = effects::inventory(&arriving, &kept.iter().collect::<Vec<_>>(), &[]);
+    let scriptlets = effects::plan(&arriving, &kept.iter().collect::<Vec<_>>(), &[]);
     // Users first: files are owned by name.
-    effects::apply_accounts(&scriptlets, &unpacked, accounts)?;
+    let below = Stacked { lower: &root.tree, upper: &NOTHING };
+    let test = |test, path: &LayerPath| path_test(below, test, path);
+    let declared = sysusers(&unpacked, &contents)?;
+    effects::apply_accounts(&scriptlets, &sysusers_of(root), &declared, &test, accounts)?;
 
     let base = Base { tree: &root.tree, kept: &kept, erased: &[] };
     let installed = install::install(base, &AccountOwners(accounts), &unpacked)?;
@@ -55,11 +60,18 @@ pub(super) fn make(
             contents.add_inline(bytes.clone());
         }
     }
-    let below = Stacked { lower: &root.tree, upper: &NOTHING };
     if accounts.changed() {
         accounts_layer::write(accounts, below, &mut tree, &mut contents);
     }
-    effects::apply_files(&scriptlets, root, &mut tree, &mut contents)?;
+    let changes = {
+        let read = |content: &Content| match root.files.get(&content.digest) {
+            Some(bytes) => Ok(bytes.clone()),
+            None => contents.read(content),
+        };
+        let placed = Stacked { lower: &root.tree, upper: &tree };
+        effects::apply_after(&scriptlets, placed, accounts, plan.platform.arch, &read)?
+    };
+    changes.merge_into(&mut tree, &mut contents);
 
     let color = rpmdb.color();
     let time = u32::try_from(materials.lock.epoch).unwrap_or(u32::MAX);
@@ -78,6 +90,31 @@ pub(super) fn make(
 }
 
 static NOTHING: std::sync::LazyLock<Tree> = std::sync::LazyLock::new(Tree::default);
+
+/// The folders that `systemd-sysusers` reads.
+const SYSUSERS: [&str; 2] = ["etc/sysusers.d", "usr/lib/sysusers.d"];
+
+/// Returns the declarations of users that the base holds.
+fn sysusers_of(root: &Root) -> SysusersFiles {
+    let files = SYSUSERS.into_iter().flat_map(|folder| root.read_folder(folder));
+    files.map(|(path, bytes)| (path, bytes.to_vec())).collect()
+}
+
+/// Returns the declarations of users that the packages bring.
+fn sysusers(packages: &[Unpacked], contents: &Contents) -> Result<SysusersFiles, BuildError> {
+    let mut out = SysusersFiles::new();
+    for package in packages {
+        for (entry, content) in package.files.entries.iter().zip(&package.contents) {
+            let folder = entry.path.parent().unwrap_or_default();
+            if let Some(content) = content
+                && SYSUSERS.iter().any(|wanted| wanted.as_bytes() == folder.as_bytes())
+            {
+                out.insert(entry.path.clone(), contents.read(content).map_err(BuildError::Spool)?);
+            }
+        }
+    }
+    Ok(out)
+}
 
 /// Opens, checks and unpacks every package, several at once, in the order of the plan.
 fn unpack(plan: &Plan<'_>, materials: &Materials<'_>, spools: &dyn SpoolSource) -> Result<Vec<Unpacked>, BuildError> {
@@ -101,7 +138,7 @@ fn unpack(plan: &Plan<'_>, materials: &Materials<'_>, spools: &dyn SpoolSource) 
 }
 
 /// Puts the database where the base has it, and removes what must not outlive the old one.
-fn write_database(root: &crate::root::Root, bytes: &[u8], tree: &mut Tree, contents: &mut Contents) {
+fn write_database(root: &Root, bytes: &[u8], tree: &mut Tree, contents: &mut Contents) {
     let folder = root.rpm_folder().unwrap_or_else(|| LayerPath::parse(database::FOLDERS[0]).expect("a fixed path"));
     let at = |name: &str| folder.join(name).expect("a fixed name");
     let content = contents.add_inline(bytes);

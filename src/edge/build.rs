@@ -250,6 +250,6 @@ impl PendingLayer for StoredLayer {
 
 impl Spool for SpoolFile {
     fn finish(self: Box<Self>) -> io::Result<Arc<dyn RandomRead>> {
-        Self::finish(self)
+        Self::finish(*self)
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
+use std::io::{self, BufReader, Read};
 use std::sync::Arc;
+
+use flate2::bufread::DeflateDecoder;
 
 use crate::oci::Digest;
 
@@ -82,6 +84,57 @@ pub enum Location {
     },
 }
 
+/// How much of an extent is read at once; small enough to stay in the processor's cache.
+const PIECE: usize = 64 << 10;
+
+impl Location {
+    /// Returns how many bytes there are, where that is known before reading.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        match self {
+            Self::Inline(bytes) => Some(bytes.len() as u64),
+            Self::Extent { packed, packing: Packing::Stored, .. } => Some(*packed),
+            Self::Extent { packing: Packing::Deflate, .. } => None,
+        }
+    }
+
+    /// Returns a reader of the bytes, unpacked. They are not checked against any digest.
+    #[must_use]
+    pub fn reader(&self) -> Box<dyn Read + '_> {
+        match self {
+            Self::Inline(bytes) => Box::new(&bytes[..]),
+            Self::Extent { blob, offset, packed, packing } => {
+                let extent = Extent { blob: &**blob, at: *offset, left: *packed };
+                match packing {
+                    Packing::Stored => Box::new(extent),
+                    Packing::Deflate => Box::new(DeflateDecoder::new(BufReader::with_capacity(PIECE, extent))),
+                }
+            }
+        }
+    }
+}
+
+/// Reads a range of a blob from its start to its end.
+struct Extent<'a> {
+    blob: &'a dyn RandomRead,
+    at: u64,
+    left: u64,
+}
+
+impl Read for Extent<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        if len == 0 {
+            return Ok(0);
+        }
+        self.blob.read_exact_at(&mut buffer[..len], self.at)?;
+        // What was read exists, so its end has an offset.
+        self.at += len as u64;
+        self.left -= len as u64;
+        Ok(len)
+    }
+}
+
 /// The contents that nodes refer to.
 #[derive(Clone, Default)]
 pub struct Contents(BTreeMap<Digest, Location>);
@@ -114,6 +167,20 @@ impl Contents {
         for (digest, location) in other.0 {
             self.add(digest, location);
         }
+    }
+
+    /// Returns the bytes of `content`, checked.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] if nobody said where they are, [`io::ErrorKind::InvalidData`] if they are others.
+    pub fn read(&self, content: &Content) -> io::Result<Vec<u8>> {
+        let location = self.get(&content.digest).ok_or(io::ErrorKind::NotFound)?;
+        let mut bytes = Vec::new();
+        location.reader().take(content.size.saturating_add(1)).read_to_end(&mut bytes)?;
+        if Content::of(&bytes) != *content {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        Ok(bytes)
     }
 
     /// Returns where the bytes of `digest` are.

@@ -11,25 +11,13 @@ use crate::python::stale::Stale;
 use crate::python::select::SelectError;
 use crate::python::uv_lock::UvLockError;
 use crate::rpm::database::DatabaseError;
+use crate::rpm::effects::UnknownScriptlets;
 use crate::rpm::file::FileError;
 use crate::rpm::keys::{KeyError, SignatureError};
 use crate::rpm::package::PackageError;
 use crate::rpm::repodata::RepodataError;
 use crate::rpm::repofile::RepoFileError;
 use crate::rpm::solve::SolveError;
-
-/// A scriptlet that nobody knows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownScriptlet {
-    /// `package:kind`, as a recipe names it.
-    pub key: String,
-    /// The first thing about it that is not known.
-    pub why: String,
-    /// What runs it.
-    pub interpreter: String,
-    /// Its text.
-    pub body: String,
-}
 
 /// Why a recipe cannot be locked.
 #[derive(Debug, thiserror::Error)]
@@ -163,8 +151,8 @@ pub enum ResolveError {
         found: String,
     },
     /// Scriptlets that nobody knows.
-    #[error("{}", shown(.0))]
-    Scriptlets(Vec<UnknownScriptlet>),
+    #[error(transparent)]
+    Scriptlets(#[from] UnknownScriptlets),
     /// The interpreter is in no package.
     #[error("no package of the base or of [runtime] holds {path}")]
     NoInterpreter {
@@ -199,18 +187,6 @@ pub enum ResolveError {
     Select(#[from] SelectError),
 }
 
-/// Shows every unknown scriptlet with its text.
-fn shown(scriptlets: &[UnknownScriptlet]) -> String {
-    let mut out = format!("{} scriptlet(s) are not known to imgbuild, and none is ever run:", scriptlets.len());
-    for UnknownScriptlet { key, why, interpreter, body } in scriptlets {
-        out += &format!("\n  {key} ({interpreter}): {why}");
-        for line in body.lines() {
-            out += &format!("\n    | {line}");
-        }
-    }
-    out
-}
-
 impl ResolveError {
     fn inner(&self) -> Option<&dyn Diagnose> {
         Some(match self {
@@ -221,6 +197,7 @@ impl ResolveError {
             Self::Store(error) => error,
             Self::Database(error) => error,
             Self::Solve(error) => error,
+            Self::Scriptlets(error) => error,
             Self::RepoFile(error) => error,
             Self::Package { error, .. } => error,
             Self::Pyproject(error) => error,
@@ -250,12 +227,6 @@ impl Diagnose for ResolveError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Scriptlets(scriptlets) => scriptlets.first().map(|first| {
-                format!(
-                    "if the image does without it, acknowledge it in the recipe: [rpm.scriptlets] \"{}\" = \"skip\"",
-                    first.key
-                )
-            }),
             Self::NoInterpreter { path } => {
                 let name = path.rsplit('/').next().unwrap_or(path);
                 Some(format!("add \"{name}\" to runtime.packages"))

@@ -13,7 +13,7 @@ use crate::edge::project::Project;
 use crate::lock::{self, Lock};
 use crate::oci::{Digest, Platform};
 use crate::recipe::{PythonSection, Recipe, Stage};
-use crate::rpm::effects::{self, Arriving, Verdict};
+use crate::rpm::effects::{self, Arriving, Effect, Scriptlet, Verdict};
 use crate::rpm::file::PackageFile;
 use crate::rpm::header::Header;
 use crate::rpm::package::Package;
@@ -210,37 +210,31 @@ fn scriptlets(
     base: &[Header],
     files: &BTreeMap<Stage, Vec<PackageFile>>,
 ) -> Result<Vec<lock::Scriptlet>, ResolveError> {
+    let acknowledged: BTreeSet<String> = recipe.rpm.scriptlets.keys().cloned().collect();
+    let staying: Vec<&Header> = base.iter().collect();
     let mut out = BTreeSet::new();
-    let mut unknown = Vec::new();
     for files in files.values() {
         let arriving: Vec<Arriving<'_>> =
             files.iter().map(|file| Arriving { header: file.header(), upgrades: false }).collect();
-        let staying: Vec<&Header> = base.iter().collect();
-        for scriptlet in effects::inventory(&arriving, &staying, &[]) {
-            let key = scriptlet.key();
-            let effect = match &scriptlet.verdict {
-                Verdict::Effect(effects) => {
-                    let words: BTreeSet<String> = effects.iter().map(ToString::to_string).collect();
-                    words.into_iter().collect::<Vec<_>>().join("; ")
-                }
-                Verdict::NoEffect { reason } => format!("none: {reason}"),
-                Verdict::Unknown { .. } if recipe.rpm.scriptlets.contains_key(&key) => "skipped by the recipe".to_owned(),
-                Verdict::Unknown { why } => {
-                    unknown.push(super::error::UnknownScriptlet {
-                        key: key.clone(),
-                        why: why.clone(),
-                        interpreter: scriptlet.interpreter.clone(),
-                        body: scriptlet.body.clone(),
-                    });
-                    continue;
-                }
-            };
-            out.insert(lock::Scriptlet { name: key, digest: scriptlet.digest, effect });
-        }
-    }
-    if !unknown.is_empty() {
-        unknown.dedup_by(|a, b| a.key == b.key);
-        return Err(ResolveError::Scriptlets(unknown));
+        let scriptlets = effects::plan(&arriving, &staying, &[]);
+        effects::check(&scriptlets, &acknowledged)?;
+        out.extend(scriptlets.iter().map(|scriptlet| lock::Scriptlet {
+            name: scriptlet.key(),
+            digest: scriptlet.digest,
+            effect: in_words(scriptlet),
+        }));
     }
     Ok(out.into_iter().collect())
+}
+
+/// What becomes of a scriptlet, in the words of a lock.
+fn in_words(scriptlet: &Scriptlet) -> String {
+    match &scriptlet.verdict {
+        Verdict::Effect(effects) => {
+            let tools: BTreeSet<&str> = effects.iter().map(Effect::tool).collect();
+            tools.into_iter().collect::<Vec<_>>().join(", ")
+        }
+        Verdict::NoEffect { reason } => format!("none: {reason}"),
+        Verdict::Unknown { .. } => "skipped by the recipe".to_owned(),
+    }
 }

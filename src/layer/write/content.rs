@@ -1,14 +1,11 @@
 //! Copies the bytes of a file into the tar and checks that they are the ones wanted.
 
-use std::io::{self, BufReader, Read};
-use std::sync::Arc;
-
-use flate2::bufread::DeflateDecoder;
+use std::io::{self, Read};
 
 use super::pipeline::{Feed, Halt};
 use super::{FoundSize, WriteError};
 use crate::layer::codec::cut::Cutter;
-use crate::layer::content::{Content, Contents, Location, Packing, RandomRead};
+use crate::layer::content::{Content, Contents};
 use crate::layer::path::LayerPath;
 use crate::oci::Hasher;
 
@@ -30,42 +27,16 @@ pub(super) fn copy(
             found,
         }))
     };
-    let mut source: Box<dyn Read> = match contents.get(&wanted.digest) {
-        Some(Location::Inline(bytes)) => {
-            if bytes.len() as u64 != wanted.size {
-                return wrong_size(FoundSize::Exactly(bytes.len() as u64));
-            }
-            Box::new(&bytes[..])
-        }
-        Some(Location::Extent {
-            blob,
-            offset,
-            packed,
-            packing,
-        }) => {
-            let extent = Extent {
-                blob: Arc::clone(blob),
-                at: *offset,
-                left: *packed,
-            };
-            match packing {
-                Packing::Stored if *packed != wanted.size => {
-                    return wrong_size(FoundSize::Exactly(*packed));
-                }
-                Packing::Stored => Box::new(extent),
-                Packing::Deflate => Box::new(DeflateDecoder::new(BufReader::with_capacity(
-                    PIECE as usize,
-                    extent,
-                ))),
-            }
-        }
-        None => {
-            return Err(Halt::Failed(WriteError::NoContent {
-                path: path.clone(),
-                digest: wanted.digest,
-            }));
-        }
-    };
+    let location = contents.get(&wanted.digest).ok_or_else(|| {
+        Halt::Failed(WriteError::NoContent {
+            path: path.clone(),
+            digest: wanted.digest,
+        })
+    })?;
+    if let Some(found) = location.size().filter(|found| *found != wanted.size) {
+        return wrong_size(FoundSize::Exactly(found));
+    }
+    let mut source = location.reader();
     let unreadable = |source| {
         Halt::Failed(WriteError::ContentUnreadable {
             path: path.clone(),
@@ -111,25 +82,4 @@ fn fill(source: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(filled)
-}
-
-/// Reads a range of a blob from its start to its end.
-struct Extent {
-    blob: Arc<dyn RandomRead>,
-    at: u64,
-    left: u64,
-}
-
-impl Read for Extent {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let len = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        if len == 0 {
-            return Ok(0);
-        }
-        self.blob.read_exact_at(&mut buffer[..len], self.at)?;
-        // What was read exists, so its end has an offset.
-        self.at += len as u64;
-        self.left -= len as u64;
-        Ok(len)
-    }
 }

@@ -66,6 +66,30 @@ pub enum Effect {
     },
 }
 
+impl Effect {
+    /// Returns the tool whose work it is, for people.
+    #[must_use]
+    pub fn tool(&self) -> &'static str {
+        match self {
+            Self::AddGroup { .. } => "groupadd",
+            Self::AddUser(_) => "useradd",
+            Self::AddMember { .. } => "usermod",
+            Self::Sysusers(_) => "systemd-sysusers",
+            Self::Alternative(_) | Self::AlternativeRemoved { .. } => "alternatives",
+            Self::Ldconfig => "ldconfig",
+            Self::IconvCache => "iconvconfig",
+            Self::TrustStore => "update-ca-trust",
+            Self::Shell(_) => "a line of /etc/shells",
+            Self::Remove(_) => "rm",
+            Self::MakeDir(_) => "mkdir",
+            Self::Symlink { .. } => "ln",
+            Self::When { then, otherwise, .. } => {
+                then.iter().chain(otherwise).map(Self::tool).next().unwrap_or("a test without effect")
+            }
+        }
+    }
+}
+
 /// What a scriptlet asks of the image.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Condition {
