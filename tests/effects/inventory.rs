@@ -131,7 +131,7 @@ fn file_triggers_of_the_base_are_woken_by_new_files_only() {
 }
 
 /// Finds the stand-in distribution's packages, if it was built.
-fn standin() -> Option<Vec<PathBuf>> {
+pub(super) fn standin() -> Option<Vec<PathBuf>> {
     let Some(root) = std::env::var_os("IMGBUILD_STANDIN") else {
         return common::skip("the stand-in distribution is not here: set IMGBUILD_STANDIN");
     };
