@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use imgbuild::rpm::effects::{Arriving, Scriptlet, Verdict, plan};
+use imgbuild::rpm::effects::{Arriving, Scriptlet, Verdict, inventory};
 use imgbuild::rpm::header::Header;
 
 use crate::common;
@@ -28,7 +28,7 @@ fn all_of(headers: &[Header]) -> Vec<Scriptlet> {
             upgrades: false,
         })
         .collect();
-    plan(&arriving, &[], &[])
+    inventory(&arriving, &[], &[])
 }
 
 fn shown(scriptlet: &Scriptlet) -> String {
@@ -113,7 +113,7 @@ fn file_triggers_of_the_base_are_woken_by_new_files_only() {
     };
     let base: Vec<&Header> = all.iter().collect();
     let arriving = |name| {
-        plan(
+        inventory(
             &[Arriving {
                 header: of(name),
                 upgrades: false,
