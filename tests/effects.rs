@@ -7,4 +7,5 @@ mod effects {
     mod disk;
     mod inventory;
     mod ldconfig;
+    mod standin;
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use imgbuild::rpm::effects::{Arriving, Scriptlet, Verdict, plan};
+use imgbuild::rpm::effects::{Arriving, Scriptlet, Verdict, inventory};
 use imgbuild::rpm::header::Header;
 
 use crate::common;
@@ -28,7 +28,7 @@ fn all_of(headers: &[Header]) -> Vec<Scriptlet> {
             upgrades: false,
         })
         .collect();
-    plan(&arriving, &[], &[])
+    inventory(&arriving, &[], &[])
 }
 
 fn shown(scriptlet: &Scriptlet) -> String {
@@ -113,7 +113,7 @@ fn file_triggers_of_the_base_are_woken_by_new_files_only() {
     };
     let base: Vec<&Header> = all.iter().collect();
     let arriving = |name| {
-        plan(
+        inventory(
             &[Arriving {
                 header: of(name),
                 upgrades: false,
@@ -131,7 +131,7 @@ fn file_triggers_of_the_base_are_woken_by_new_files_only() {
 }
 
 /// Finds the stand-in distribution's packages, if it was built.
-fn standin() -> Option<Vec<PathBuf>> {
+pub(super) fn standin() -> Option<Vec<PathBuf>> {
     let Some(root) = std::env::var_os("IMGBUILD_STANDIN") else {
         return common::skip("the stand-in distribution is not here: set IMGBUILD_STANDIN");
     };

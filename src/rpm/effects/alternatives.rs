@@ -328,3 +328,25 @@ fn save(overlay: &mut Overlay<'_>, name: &str, group: &Group) -> Result<(), Alte
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_state_is_written_as_it_was_read() {
+        let text = "manual\n/usr/bin/java\njre\n/usr/lib/jre\n\n/j8/java\n@j8@1800 svc\n/j8/jre\n/j7/java\n17\n\n";
+        let group = Group::parse("java", text.as_bytes()).expect("a state");
+        assert_eq!(String::from_utf8_lossy(&group.bytes()), text);
+        assert_eq!(group.best().map(|best| best.priority), Some(1800));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "(auto|manual|x)?\n?[/a@0-9 \n]{0,60}") {
+            let _ = Group::parse("x", text.as_bytes());
+        }
+    }
+}

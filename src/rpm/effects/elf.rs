@@ -195,6 +195,16 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn the_abi_note_becomes_the_version_that_old_caches_hold() {
+        let mut note = Vec::new();
+        for word in [4_u32, 16, 1, 0x0055_4e47, 0, 3, 2, 0] {
+            note.extend(word.to_le_bytes());
+        }
+        assert_eq!(abi_version(&note), Some(0x03_02_00));
+        assert_eq!(abi_version(&note[..20]), None);
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_the_reader_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..400)) {

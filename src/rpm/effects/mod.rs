@@ -1,6 +1,6 @@
 //! What scriptlets and triggers would have done, done natively.
 //!
-//! At lock time [`plan`] lists every script the installation would run, and [`check`] refuses those that nobody
+//! At lock time [`inventory`] lists every script the installation would run, and [`check`] refuses those that nobody
 //! knows and the recipe does not acknowledge. A build calls [`apply_accounts`] before it places files, as files
 //! belong to users, and [`apply_after`] when they are placed.
 
@@ -8,6 +8,7 @@ pub mod alternatives;
 mod apply;
 pub mod effect;
 pub mod elf;
+mod error;
 pub mod known;
 pub mod ldcache;
 mod ldconf;
@@ -20,9 +21,10 @@ pub mod sysusers;
 
 use std::collections::BTreeSet;
 
-pub use apply::{Effects, EffectsError, SysusersFiles, apply_accounts, apply_after, reads};
+pub use apply::{Effects, SysusersFiles, apply_accounts, apply_after, reads};
 pub use effect::Effect;
-pub use scriptlets::{Arriving, Kind, Scriptlet, Verdict, inventory as plan};
+pub use error::EffectsError;
+pub use scriptlets::{Arriving, Kind, Scriptlet, Verdict, inventory};
 
 use crate::diagnose::{Class, Diagnose};
 
@@ -33,7 +35,10 @@ pub struct UnknownScriptlets(pub Vec<Scriptlet>);
 
 /// Shows each script with the first thing in it that is not known.
 fn message(scriptlets: &[Scriptlet]) -> String {
-    let mut out = format!("{} scriptlets are not known:", scriptlets.len());
+    let mut out = match scriptlets.len() {
+        1 => "a scriptlet is not known:".to_owned(),
+        many => format!("{many} scriptlets are not known:"),
+    };
     for scriptlet in scriptlets {
         let why = match &scriptlet.verdict {
             Verdict::Unknown { why } => why.as_str(),
@@ -88,5 +93,44 @@ pub fn check(
         Ok(())
     } else {
         Err(UnknownScriptlets(unknown))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::Digest;
+
+    #[test]
+    fn unknown_scriptlets_are_shown_with_what_to_write() {
+        let body = "groupadd -r x\nfrobnicate --now";
+        let arguments = recognise::Arguments {
+            first: 1,
+            second: None,
+            must_succeed: false,
+        };
+        let scriptlet = Scriptlet {
+            package: "app-1:2-3.noarch".to_owned(),
+            name: "app".to_owned(),
+            kind: Kind::Post,
+            interpreter: "/bin/sh".to_owned(),
+            body: body.to_owned(),
+            digest: Digest::of(body.as_bytes()),
+            woken_by: None,
+            verdict: scriptlets::judge("/bin/sh", body, arguments),
+        };
+        let error = check(std::slice::from_ref(&scriptlet), &BTreeSet::new()).expect_err("unknown");
+        assert_eq!(
+            error.to_string(),
+            "a scriptlet is not known:\napp:post of app-1:2-3.noarch (/bin/sh): `frobnicate --now` is not known\n    \
+             groupadd -r x\n    frobnicate --now"
+        );
+        assert!(
+            error
+                .hint()
+                .is_some_and(|hint| hint.ends_with("[rpm.scriptlets]\n\"app:post\" = \"skip\""))
+        );
+        let acknowledged = [scriptlet.key()].into_iter().collect();
+        assert_eq!(check(&[scriptlet], &acknowledged), Ok(()));
     }
 }

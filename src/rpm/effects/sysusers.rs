@@ -346,3 +346,66 @@ fn split(line: &str) -> Option<Vec<String>> {
     words.extend(word);
     quote.is_none().then_some(words)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn applied(text: &str) -> Result<String, SysusersError> {
+        let mut accounts = Accounts::parse(b"root:x:0:0:::\n", b"root:x:0:\n", None, None);
+        let mut declarations = Declarations::default();
+        declarations.add("x.conf", text.as_bytes())?;
+        declarations.apply(&mut accounts)?;
+        Ok(String::from_utf8_lossy(&accounts.files().passwd).into_owned())
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_named() {
+        for (text, wanted) in [
+            ("\nx a", "x.conf:2: wanted u, u!, g, m or r"),
+            ("u", "x.conf:1: wanted a name"),
+            ("u a \"b", "x.conf:1: a quote is not closed"),
+            ("u a x", "x.conf:1: wanted a number"),
+            ("r - 9-1", "x.conf:1: wanted a range of numbers"),
+            ("m a", "x.conf:1: wanted a group"),
+            (
+                "u a - %H",
+                "x.conf:1: a specifier names what only a running system knows",
+            ),
+            (
+                "u a /etc/passwd",
+                "x.conf:1: a number taken from the owner of a path is not supported",
+            ),
+            (
+                "u a 5:nope",
+                "sysusers.d: user `a`: there is no group `nope`",
+            ),
+            ("r - 0\nu a", "sysusers.d: no free number for `a`"),
+        ] {
+            let error = applied(text).expect_err(text);
+            assert_eq!(error.to_string(), wanted);
+        }
+    }
+
+    #[test]
+    fn a_field_cannot_break_out_of_its_line() {
+        for text in [
+            "u a:b",
+            "u \"a b\"",
+            "u a - \"x:y\"",
+            "u a - - /h:/bin/sh",
+            "u a - - relative",
+        ] {
+            assert!(applied(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "[ugmr!] [a-z%\"\\\\:0-9 -]{0,30}\n.{0,20}") {
+            let _ = applied(&text);
+        }
+    }
+}

@@ -147,10 +147,7 @@ pub(super) fn call(call: &Call<'_>) -> Result<Ran, Unrecognised> {
             ) => nothing(INIT),
             _ => return Err(unknown()),
         },
-        "systemd-tmpfiles" => match call.first() {
-            Some("--create") => nothing(TMPFILES),
-            _ => return Err(unknown()),
-        },
+        "systemd-tmpfiles" if call.literals()?.contains(&"--create") => nothing(TMPFILES),
         "restorecon" | "fixfiles" | "load_policy" | "selinuxenabled" => nothing(LABELS),
         "install-info"
         | "gtk-update-icon-cache"
@@ -162,7 +159,11 @@ pub(super) fn call(call: &Call<'_>) -> Result<Ran, Unrecognised> {
         // `touch --no-create DIR` is how specs ask for a new icon cache.
         "touch" if call.first() == Some("--no-create") => nothing(CACHES),
         "gio-querymodules" | "gio-querymodules-64" | "gio-querymodules-32" => nothing(GIO),
-        "systemd-sysctl" | "udevadm" | "sync" => nothing(BOOT),
+        "systemd-sysctl" | "sync" => nothing(BOOT),
+        // `udevadm hwdb` writes a file.
+        "udevadm" if matches!(call.first(), Some("trigger" | "control" | "settle")) => {
+            nothing(BOOT)
+        }
         _ => return Err(unknown()),
     })
 }

@@ -219,9 +219,43 @@ fn variables_and_loops_over_constants_are_followed() {
 }
 
 #[test]
+fn scriptlets_as_macros_of_the_fedora_family_write_them_are_known() {
+    for text in [
+        // %systemd_post, old and new
+        "if [ $1 -eq 1 ] ; then \n        # Initial installation \n        \
+         systemctl --no-reload preset sshd.service sshd.socket &>/dev/null || : \nfi",
+        " \nif [ $1 -eq 1 ] && [ -x \"/usr/lib/systemd/systemd-update-helper\" ]; then \n    \
+         /usr/lib/systemd/systemd-update-helper install-system-units a.service || : \nfi",
+        // %tmpfiles_create_package, %tmpfiles_create
+        "systemd-tmpfiles --replace=/usr/lib/tmpfiles.d/x.conf --create - <<\"EOF\" || :\nd /run/x - - - -\nEOF",
+        "[ -x /usr/bin/systemd-tmpfiles ] && /usr/bin/systemd-tmpfiles --create x.conf || :",
+        // %sysusers_create_compat
+        "getent group 'sshd' >/dev/null || groupadd -f -g '74' -r 'sshd' || :\n\
+         if ! getent passwd 'sshd' >/dev/null; then\n    if ! getent passwd '74' >/dev/null; then\n      \
+         useradd -r -u '74' -g 'sshd' -d '/usr/share/empty.sshd' -s '/sbin/nologin' -c 'Privilege-separated SSH' \
+         'sshd' || :\n    else\n      useradd -r -g 'sshd' -d '/x' -s '/sbin/nologin' -c 'x' 'sshd' || :\n    fi\nfi",
+        // Packaging guidelines, dynamic allocation
+        "getent group GROUPNAME >/dev/null || groupadd -r GROUPNAME\n\
+         getent passwd USERNAME >/dev/null || \\\n    useradd -r -g GROUPNAME -d HOMEDIR -s /sbin/nologin \\\n    \
+         -c \"Useful comment\" USERNAME\nexit 0",
+        "/usr/bin/getent group tcpdump >/dev/null || /usr/sbin/groupadd -g 72 -r tcpdump 2> /dev/null\nexit 0",
+        // %ldconfig_post and old caches
+        "/sbin/ldconfig >/dev/null 2>&1 || :",
+        "/usr/bin/update-desktop-database &> /dev/null || :",
+        "if [ $1 -eq 1 ]; then /usr/sbin/alternatives --install /usr/bin/mta mta /usr/sbin/x 60 \\\n\
+         --slave /usr/bin/mailq mta-mailq /usr/bin/mailq.x \\\n --slave /usr/lib/sendmail mta-s /usr/lib/s.x; fi\n:",
+        "if [ \"$1\" -ge \"1\" ] ; then /bin/systemctl try-restart x.service >/dev/null 2>&1 || :; fi",
+        "udevadm control --reload\nudevadm trigger >/dev/null 2>&1 || :",
+    ] {
+        let _ = known(text);
+    }
+}
+
+#[test]
 fn anything_that_is_not_known_makes_the_whole_script_unknown() {
     for text in [
         "frobnicate",
+        "udevadm hwdb --update || :",
         "groupadd -r x; frobnicate",
         "groupadd -r x || frobnicate",
         "getent group x || groupadd -r x || frobnicate",

@@ -64,8 +64,7 @@ fn options<'a>(call: &'a Call<'_>, known: &Known) -> Result<Options<'a>, Unrecog
             };
             options.found.push((short, value.to_owned()));
         } else if word.len() > 1 && word.starts_with('-') {
-            let mut letters = word[1..].char_indices();
-            while let Some((at, letter)) = letters.next() {
+            for (at, letter) in word[1..].char_indices() {
                 let &(short, _, takes) = known
                     .iter()
                     .find(|(short, ..)| *short == letter)
