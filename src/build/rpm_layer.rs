@@ -42,7 +42,7 @@ pub(super) fn make(
 
     let arriving: Vec<Arriving<'_>> =
         unpacked.iter().map(|package| Arriving { header: package.package.header(), upgrades: false }).collect();
-    let scriptlets = effects::plan(&arriving, &kept.iter().collect::<Vec<_>>(), &[]);
+    let scriptlets = effects::inventory(&arriving, &kept.iter().collect::<Vec<_>>(), &[]);
     // Users first: files are owned by name.
     let below = Stacked { lower: &root.tree, upper: &NOTHING };
     let test = |test, path: &LayerPath| path_test(below, test, path);

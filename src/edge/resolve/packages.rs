@@ -216,7 +216,7 @@ fn scriptlets(
     for files in files.values() {
         let arriving: Vec<Arriving<'_>> =
             files.iter().map(|file| Arriving { header: file.header(), upgrades: false }).collect();
-        let scriptlets = effects::plan(&arriving, &staying, &[]);
+        let scriptlets = effects::inventory(&arriving, &staying, &[]);
         effects::check(&scriptlets, &acknowledged)?;
         out.extend(scriptlets.iter().map(|scriptlet| lock::Scriptlet {
             name: scriptlet.key(),
