@@ -248,3 +248,58 @@ fn random_goals_on_the_standin_and_its_base_are_answered_as_dnf_answers_them() {
         }
     }
 }
+
+#[test]
+fn the_packages_of_a_service_leave_the_base_of_the_standin_as_it_is() {
+    let Some((repository, _)) = standin::repository("x86_64") else {
+        return;
+    };
+    let scratch = tempfile::tempdir().expect("a folder");
+    let path = scratch.path().join("rpmdb.sqlite");
+    fs::write(
+        &path,
+        database(&standin::base("x86_64")).expect("a database"),
+    )
+    .expect("writable");
+    let present = installed(&path);
+    let packages = parse_primary(open(&repository, "primary"), 0).expect("primary.xml");
+    let universe = Universe::new(&present, &packages, "x86_64");
+    let names = |request: &Request| -> BTreeSet<String> {
+        assert!(
+            universe.wanted_paths(request).is_empty(),
+            "no need of filelists"
+        );
+        let solution = universe.solve(request).expect("solvable");
+        assert!(solution.erase.is_empty(), "the base is kept");
+        solution
+            .install
+            .iter()
+            .map(|chosen| chosen.package.name.to_string())
+            .collect()
+    };
+    let runtime = names(&Request::new("x86_64", ["python3.11", "curl"]));
+    assert!(
+        runtime.contains("python3.11") && !runtime.contains("curl"),
+        "{runtime:?}"
+    );
+    let builder = names(&Request::new(
+        "x86_64",
+        [
+            "python3.11",
+            "python3.11-devel",
+            "python3.11-pip",
+            "gcc",
+            "make",
+        ],
+    ));
+    for name in [
+        "gcc",
+        "make",
+        "python3.11-devel",
+        "annobin-plugin-gcc",
+        "glibc-gconv-extra",
+        "glibc-devel",
+    ] {
+        assert!(builder.contains(name), "{name}: {builder:?}");
+    }
+}

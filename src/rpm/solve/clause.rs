@@ -23,9 +23,9 @@ enum Wanted {
     Broken,
 }
 
-impl Universe<'_> {
+impl<'a> Universe<'a> {
     /// Returns what must hold so that `dependency` is fulfilled.
-    pub(super) fn fulfilled(&self, dependency: &Dependency) -> Vec<Clause> {
+    pub(super) fn fulfilled(&self, dependency: &'a Dependency) -> Vec<Clause> {
         match dependency {
             Dependency::Plain(capability) => {
                 vec![Clause {
@@ -38,11 +38,11 @@ impl Universe<'_> {
     }
 
     /// Returns what must hold so that nothing fulfils `dependency`, which is a conflict.
-    pub(super) fn broken(&self, dependency: &Dependency) -> Vec<Clause> {
+    pub(super) fn broken(&self, dependency: &'a Dependency) -> Vec<Clause> {
         match dependency {
             Dependency::Plain(capability) => {
                 vec![Clause {
-                    when: vec![self.answering(capability)],
+                    when: vec![self.answering_known(capability).to_vec()],
                     need: Vec::new(),
                 }]
             }

@@ -18,7 +18,7 @@
 //!    round after the other until nothing is added; those that do not fit are left out.
 //! 6. **One package per name, one architecture** (and `noarch`): no multilib.
 //!
-//! Every answer is checked by [`checker`], which shares no code with the search.
+//! Every answer is checked by code of its own that shares nothing with the search (`checker.rs`).
 
 mod available;
 mod checker;
@@ -30,6 +30,7 @@ mod pool;
 mod provider;
 mod request;
 mod search;
+mod weak;
 mod why;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -25,6 +25,7 @@ impl Universe<'_> {
             universe: self,
             wanted: BTreeSet::new(),
             seen: HashSet::new(),
+            looked: HashSet::new(),
             queue: Vec::new(),
         };
         for text in request
@@ -77,10 +78,12 @@ struct Walk<'u, 'a> {
     universe: &'u Universe<'a>,
     wanted: BTreeSet<Arc<str>>,
     seen: HashSet<Id>,
+    /// Dependencies looked at, by where they lie in memory: metadata keeps equal ones once.
+    looked: HashSet<*const ()>,
     queue: Vec<Id>,
 }
 
-impl Walk<'_, '_> {
+impl<'a> Walk<'_, 'a> {
     fn reach(&mut self, id: Id) {
         if self.seen.insert(id) {
             self.queue.push(id);
@@ -95,7 +98,14 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn dependency(&mut self, dependency: &Dependency) {
+    fn dependency(&mut self, dependency: &'a Dependency) {
+        let place = match dependency {
+            Dependency::Plain(capability) => Arc::as_ptr(capability).cast::<()>(),
+            Dependency::Rich(expression) => Arc::as_ptr(expression).cast::<()>(),
+        };
+        if !self.looked.insert(place) {
+            return;
+        }
         match dependency {
             Dependency::Plain(capability) => self.path(capability),
             Dependency::Rich(expression) => {

@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Request, Solution, SolveError};
 use crate::rpm::evr::{Comparison, Range};
@@ -35,6 +36,25 @@ pub struct Universe<'a> {
     providers: HashMap<&'a str, Vec<(Id, &'a Capability)>>,
     /// Only of paths that some dependency names.
     holders: HashMap<&'a str, Vec<Id>>,
+    /// Answers already found, by where the capability lies in memory: metadata keeps equal ones once.
+    answers: Mutex<HashMap<Key<'a>, Arc<[Id]>>>,
+}
+
+/// A capability known by its place.
+struct Key<'a>(&'a Capability);
+
+impl PartialEq for Key<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
+
+impl Eq for Key<'_> {}
+
+impl Hash for Key<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::ptr::hash(self.0, state);
+    }
 }
 
 /// Tells whether a package is the database's entry of a key, which takes no part in solving.
@@ -62,6 +82,7 @@ impl<'a> Universe<'a> {
             arch: arch.into(),
             providers: HashMap::with_capacity(available.len()),
             holders: HashMap::new(),
+            answers: Mutex::default(),
         };
         universe.installed = universe.packages.len();
         let present: HashSet<_> = universe
@@ -150,6 +171,15 @@ impl<'a> Universe<'a> {
         out
     }
 
+    /// As [`Universe::answering`], for a capability of one of its packages, found once.
+    pub(super) fn answering_known(&self, wanted: &'a Capability) -> Arc<[Id]> {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers
+            .entry(Key(wanted))
+            .or_insert_with(|| self.answering(wanted).into())
+            .clone()
+    }
+
     /// Returns the packages that hold `path`, by looking through all their files.
     fn holding(&self, path: &str) -> Vec<Id> {
         let holds = |package: &Package| package.files.iter().any(|file| **file == *path);
@@ -187,9 +217,9 @@ impl<'a> Universe<'a> {
     }
 
     /// Returns the packages that could answer some part of a dependency.
-    pub(super) fn any_matching(&self, dependency: &Dependency) -> Vec<Id> {
+    pub(super) fn any_matching(&self, dependency: &'a Dependency) -> Vec<Id> {
         match dependency {
-            Dependency::Plain(capability) => self.answering(capability),
+            Dependency::Plain(capability) => self.answering_known(capability).to_vec(),
             Dependency::Rich(expression) => {
                 let mut out = Vec::new();
                 expression.each(&mut |capability| out.extend(self.answering(capability)));

@@ -215,7 +215,7 @@ impl<'u, 'a> Adapter<'u, 'a> {
     /// Returns the clauses of what package `id` requires, as far as they are not certain to hold.
     ///
     /// What the base itself leaves unfulfilled is not asked of the request: dnf does not repair either.
-    pub(super) fn required(&self, id: Id, dependency: &Dependency) -> Vec<Clause> {
+    pub(super) fn required(&self, id: Id, dependency: &'a Dependency) -> Vec<Clause> {
         let mut clauses = self.universe.fulfilled(dependency);
         clauses.retain_mut(|clause| {
             let holds = self.universe.is_installed(id) && !self.holds_in_base(clause);
@@ -228,7 +228,7 @@ impl<'u, 'a> Adapter<'u, 'a> {
     }
 
     /// Returns the clauses of what package `id` conflicts with: neither itself, nor other versions of its name.
-    pub(super) fn forbidden(&self, id: Id, dependency: &Dependency) -> Vec<Clause> {
+    pub(super) fn forbidden(&self, id: Id, dependency: &'a Dependency) -> Vec<Clause> {
         let universe = self.universe;
         let was_there = universe.is_installed(id);
         let mut clauses = universe.broken(dependency);
