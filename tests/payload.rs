@@ -140,7 +140,9 @@ fn packages_of_every_compression_and_age_unpack_as_rpm_unpacks_them() {
     }
     let found: Vec<&str> = compressions.keys().map(String::as_str).collect();
     assert_eq!(found, ["bzip2", "gzip", "lzma", "none", "xz", "zstd"]);
-    println!("{compared} packages compared with rpm2archive: {compressions:?}");
+    common::say(&format!(
+        "{compared} packages compared with rpm2archive: {compressions:?}"
+    ));
 }
 
 #[test]
@@ -161,10 +163,10 @@ fn all_packages_of_the_standin_unpack() {
             .map(|c| c.size)
             .sum::<u64>();
     }
-    println!(
+    common::say(&format!(
         "{} packages, {bytes_unpacked} bytes in {time:?} on one thread",
         packages.len()
-    );
+    ));
 }
 
 #[test]

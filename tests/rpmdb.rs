@@ -252,7 +252,7 @@ fn real_rpm_writes_the_same_rows_and_headers() {
         assert!(wanted.header == found.header, "{name}");
         equal += 1;
     }
-    println!("{equal} of {} headers compared", packages.len());
+    common::say(&format!("{equal} of {} headers compared", packages.len()));
     let path = written(&database, ours.path());
     let (wanted, found) = (
         index_rows(&theirs.path().join("rpmdb.sqlite")),

@@ -147,15 +147,14 @@ impl PackageFile {
             return Err(FileError::Uncovered(package));
         }
         let bytes = self.header_bytes();
-        let digests: [(u32, &'static str, fn(&[u8]) -> String); 2] = [
-            (tag::SHA256HEADER, "SHA-256", |b| hex(&Sha256::digest(b))),
-            (tag::SHA1HEADER, "SHA-1", |b| hex(&Sha1::digest(b))),
-        ];
-        for (tag, algorithm, digest) in digests {
+        for (tag, algorithm) in [(tag::SHA256HEADER, "SHA-256"), (tag::SHA1HEADER, "SHA-1")] {
             let Some(wanted) = self.signature.string(tag) else {
                 continue;
             };
-            let found = digest(&bytes);
+            let found = match tag {
+                tag::SHA256HEADER => hex(&Sha256::digest(&bytes)),
+                _ => hex(&Sha1::digest(&bytes)),
+            };
             if !wanted.eq_ignore_ascii_case(&found) {
                 return Err(FileError::Digest {
                     package,

@@ -77,7 +77,8 @@ impl Selection {
                 _ => dropped[at] = true,
             }
         }
-        for (at, directory) in files.directories.iter().enumerate() {
+        // From the last directory to the first: a directory that is left out may leave its parent empty in turn.
+        for (at, directory) in files.directories.iter().enumerate().rev() {
             if kept[at] > 0 || !dropped[at] {
                 continue;
             }
@@ -88,6 +89,9 @@ impl Selection {
                 .position(|entry| entry.kind == FileType::Dir && entry.raw_path.as_slice() == own);
             if let Some(index) = found.filter(|&index| states[index] == FileState::Normal) {
                 states[index] = FileState::NotInstalled;
+                let parent = files.entries[index].dir_index as usize;
+                kept[parent] -= 1;
+                dropped[parent] = true;
             }
         }
         states

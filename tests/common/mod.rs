@@ -5,6 +5,7 @@
     reason = "each test binary uses another part, so no one part is always unused"
 )]
 
+pub(crate) mod install;
 pub(crate) mod package;
 
 use std::path::{Path, PathBuf};
@@ -34,11 +35,17 @@ pub(crate) fn data(name: &str) -> Option<PathBuf> {
 pub(crate) fn skip<T>(why: &str) -> Option<T> {
     let all = std::env::var_os("IMGBUILD_TEST_REQUIRE_ALL").is_some_and(|value| value == "1");
     assert!(!all, "cannot run: {why}");
-    #[expect(clippy::print_stdout, reason = "a skipped test must say so")]
-    {
-        println!("skipped: {why}");
-    }
+    say(&format!("skipped: {why}"));
     None
+}
+
+/// Says what a test did, for `--nocapture`.
+#[expect(
+    clippy::print_stdout,
+    reason = "what was skipped or counted must be seen"
+)]
+pub(crate) fn say(what: &str) {
+    println!("{what}");
 }
 
 /// Returns all packages below `directory`, in order of their file names.

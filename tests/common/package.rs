@@ -134,7 +134,7 @@ impl Package {
         header.strings(tag::PAYLOADDIGEST, &[Digest::of(payload).hex()]);
         header.u32s(tag::PAYLOADDIGESTALGO, &[8]);
         header.u32s(tag::FILEDIGESTALGO, &[8]);
-        header.strings(tag::PROVIDENAME, &[self.name.clone()]);
+        header.strings(tag::PROVIDENAME, std::slice::from_ref(&self.name));
         header.strings(tag::PROVIDEVERSION, &[format!("{}-1", self.version)]);
         header.u32s(tag::PROVIDEFLAGS, &[8]);
         if !self.files.is_empty() {

@@ -158,8 +158,7 @@ pub(super) fn action(new: Side<'_>, old: &[Known], disk: Option<&Node>) -> Actio
         return fate_of_unowned(new, disk);
     }
     owners
-        .filter(|known| (known.entry.flags.0 | new.entry.flags.0) & FileFlags::CONFIG != 0)
-        .last()
+        .rfind(|known| (known.entry.flags.0 | new.entry.flags.0) & FileFlags::CONFIG != 0)
         .map_or(Action::Create, |known| {
             fate_of_owned(known.into(), new, disk)
         })
