@@ -17,6 +17,7 @@ use imgbuild::python::uv_lock::UvLock;
 use imgbuild::python::venv::{Venv, VenvSpec, lay_out};
 
 use super::uv::Uv;
+use super::wheels::{Entry, Maker, row};
 
 /// What uv puts into a venv besides packages, and imgbuild leaves out or writes its own way:
 /// activation scripts, markers for other tools, the link to the interpreter and what describes it.
@@ -39,8 +40,8 @@ const SHELL: [&str; 16] = [
     "",
 ];
 
-/// What uv writes into each `.dist-info` and imgbuild does not, or with its own name in it.
-const METADATA: [&str; 2] = ["INSTALLER", "REQUESTED"];
+/// What uv writes into each `.dist-info` and imgbuild does not, or with its own name in it; the last two for local files.
+const METADATA: [&str; 4] = ["INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"];
 
 const WEB: &str = r#"
 [project]
@@ -139,6 +140,64 @@ fn native_wheels_headers_and_scripts_are_installed_as_uv_installs_them() {
     compare(NATIVE, &[], &Options::default());
 }
 
+#[test]
+fn every_category_and_shebang_is_installed_as_uv_installs_it() {
+    let Some(uv) = Uv::find() else { return };
+    let files: [(&str, &[u8]); 16] = [
+        ("pkg/__init__.py", b"x = 1\n"),
+        ("pkg/private.py", b""),
+        ("pkg/run.sh", b"#!/bin/sh\n"),
+        ("ns.pth", b"/nowhere\n"),
+        ("pkg-1.0.data/scripts/tool", b"#!python\nprint()\n"),
+        ("pkg-1.0.data/scripts/gui-tool", b"#!pythonw\nprint()\n"),
+        ("pkg-1.0.data/scripts/options", b"#!python -E\nprint()\n"),
+        ("pkg-1.0.data/scripts/three", b"#!python3\nprint()\n"),
+        ("pkg-1.0.data/scripts/shell", b"#!/bin/sh\n"),
+        ("pkg-1.0.data/scripts/tiny", b"#!"),
+        (
+            "pkg-1.0.data/scripts/run",
+            b"#!python\nreplaced by the entry point\n",
+        ),
+        ("pkg-1.0.data/headers/pkg.h", b"int x;\n"),
+        ("pkg-1.0.data/purelib/more.py", b"y = 2\n"),
+        ("pkg-1.0.data/platlib/plat/__init__.py", b"z = 3\n"),
+        ("pkg-1.0.data/data/share/doc/pkg/a,b.txt", b"doc\n"),
+        ("pkg-1.0.data/data/lib/other/file", b"deep\n"),
+    ];
+    let maker = Maker::new("pkg", &files).with(|it| {
+        it.entries[1].mode = 0o100_600;
+        it.entries[2].mode = 0o100_755;
+        it.entries.push(Entry::new("empty/", b""));
+        let points = "[console_scripts]\nrun = pkg.mod:Class.run [x]\npip3 = pkg:m\npip3.7 = pkg:m\n[gui_scripts]\ng = pkg:g\n";
+        it.entry_points = Some(points.to_owned());
+        let members = it.members();
+        let files = members.iter().filter(|entry| entry.name != b"empty/");
+        let rows: String = files.map(row).collect();
+        let comma = "pkg-1.0.data/data/share/doc/pkg/a,b.txt";
+        let rows = rows.replace(comma, &format!("\"{comma}\""));
+        let rows: Vec<_> = rows.lines().filter(|line| !line.contains("/RECORD")).collect();
+        it.record = Some(format!("{}\npkg-1.0.dist-info/RECORD,,\n", rows.join("\n")));
+    });
+    let wheel = maker.read().unwrap();
+    for name in ["short", "with space", "it's a quote", &"long".repeat(30)] {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join(maker.file_name());
+        fs::write(&file, maker.bytes()).unwrap();
+        let root = folder.join(name);
+        uv.install(&root, &file);
+        let spec = VenvSpec {
+            path: LayerPath::parse(root.as_os_str().as_bytes()).unwrap(),
+            interpreter: "/usr/bin/python3.11".to_owned(),
+            version: uv.version.parse().unwrap(),
+        };
+        let venv = lay_out(&spec, std::slice::from_ref(&wheel)).unwrap();
+        check_trees(&spec, &venv);
+        assert_alike(name, &ours(&spec, &venv), &theirs(&root));
+    }
+}
+
 /// Locks `pyproject` with uv, installs it for both processors with uv and with imgbuild, and compares.
 fn compare(pyproject: &str, arguments: &[&str], options: &Options) {
     let Some(uv) = Uv::find() else { return };
@@ -182,25 +241,7 @@ fn compare(pyproject: &str, arguments: &[&str], options: &Options) {
         let venv = lay_out(&spec, &wheels).unwrap();
         check_trees(&spec, &venv);
         let (ours, theirs) = (ours(&spec, &venv), theirs(&folder.join(".venv")));
-        let differing: Vec<_> = ours
-            .keys()
-            .chain(theirs.keys())
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .filter(|path| ours.get(*path) != theirs.get(*path))
-            .map(|path| {
-                format!(
-                    "{path}: ours {:.300?}, uv's {:.300?}",
-                    ours.get(path),
-                    theirs.get(path)
-                )
-            })
-            .collect();
-        assert!(
-            differing.is_empty(),
-            "{platform}:\n{}",
-            differing.join("\n")
-        );
+        assert_alike(&platform, &ours, &theirs);
         eprintln!(
             "{platform}: {} wheels, {} entries alike",
             wheels.len(),
@@ -248,6 +289,27 @@ fn check_trees(spec: &VenvSpec, venv: &Venv) {
 }
 
 type Listing = BTreeMap<String, String>;
+
+fn assert_alike(case: &str, ours: &Listing, theirs: &Listing) {
+    let paths: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
+    let differing: Vec<_> = paths
+        .into_iter()
+        .filter(|path| ours.get(*path) != theirs.get(*path))
+        .map(|path| {
+            let lines = |listing: &Listing| -> BTreeSet<String> {
+                let entry = listing.get(path).map_or("nothing", |entry| entry);
+                entry.lines().map(str::to_owned).collect()
+            };
+            let (ours, theirs) = (lines(ours), lines(theirs));
+            format!(
+                "{path}: ours {:?}, uv's {:?}",
+                &ours - &theirs,
+                &theirs - &ours
+            )
+        })
+        .collect();
+    assert!(differing.is_empty(), "{case}:\n{}", differing.join("\n"));
+}
 
 fn ours(spec: &VenvSpec, venv: &Venv) -> Listing {
     let mut listing = Listing::new();
@@ -319,9 +381,9 @@ fn describe(path: &str, mode: u32, bytes: &[u8]) -> String {
     let text = str::from_utf8(bytes).unwrap();
     let kept = text.lines().filter(|line| {
         let path = line.split(',').next().unwrap();
-        !METADATA
-            .iter()
-            .any(|name| path.ends_with(&format!(".dist-info/{name}")))
+        let of_metadata = |name| path.ends_with(&format!(".dist-info/{name}"));
+        // uv keeps the line of a script that it leaves out because an entry point has its name.
+        !METADATA.iter().any(of_metadata) && !path.contains(".data/scripts/")
     });
     let kept: Vec<_> = kept.collect();
     format!("file\n{}", kept.join("\n"))
