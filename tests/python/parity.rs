@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use imgbuild::layer::content::Location;
+use imgbuild::layer::content::{Content, Location, Packing};
 use imgbuild::layer::node::MADE_MTIME;
 use imgbuild::layer::{Kind, LayerPath, Tree};
 use imgbuild::oci::{Arch, Digest};
@@ -195,6 +196,116 @@ fn every_category_and_shebang_is_installed_as_uv_installs_it() {
         let venv = lay_out(&spec, std::slice::from_ref(&wheel)).unwrap();
         check_trees(&spec, &venv);
         assert_alike(name, &ours(&spec, &venv), &theirs(&root));
+    }
+}
+
+#[test]
+fn what_was_laid_out_imports_starts_and_satisfies_uv() {
+    let Some(uv) = Uv::find() else { return };
+    if std::env::consts::ARCH != "x86_64" {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    fs::write(folder.join("pyproject.toml"), WEB).unwrap();
+    uv.must(&folder, &["lock"]);
+    let lock = UvLock::parse(&fs::read_to_string(folder.join("uv.lock")).unwrap()).unwrap();
+    let target = Target {
+        python: uv.version.parse().unwrap(),
+        glibc: (2, 34),
+        arch: Arch::Amd64,
+    };
+    let selected = select(&lock, &target, &Options::default()).unwrap();
+    let start = std::time::Instant::now();
+    let wheels: Vec<_> = selected.iter().map(|it| uv.wheel(it)).collect();
+    let read = start.elapsed();
+    let root = folder.join(".venv");
+    let spec = VenvSpec {
+        path: LayerPath::parse(root.as_os_str().as_bytes()).unwrap(),
+        interpreter: uv.interpreter(),
+        version: target.python.clone(),
+    };
+    let start = std::time::Instant::now();
+    let venv = lay_out(&spec, &wheels).unwrap();
+    eprintln!(
+        "{} wheels: all bytes checked in {read:?}, laid out in {:?}",
+        wheels.len(),
+        start.elapsed()
+    );
+    write(&spec, &venv, &root);
+    let modules = "fastapi, uvicorn, uvloop, httpx, pydantic_core, structlog, cryptography.x509, gunicorn, jinja2, requests";
+    let program = format!(
+        "import sys, {modules}, importlib.metadata as m\n\
+         assert sys.prefix == {root:?}, sys.prefix\n\
+         assert len(list(m.distributions())) == {}\n\
+         assert m.files('gunicorn') and all(f.locate().exists() for d in m.distributions() for f in d.files)\n\
+         assert m.metadata('gunicorn')['Name'] == 'gunicorn'",
+        wheels.len()
+    );
+    let output = std::process::Command::new(root.join("bin/python"))
+        .args(["-c", &program])
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let output = std::process::Command::new(root.join("bin/uvicorn"))
+        .arg("--version")
+        .output()
+        .unwrap();
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("uvicorn"),
+        "{output:?}"
+    );
+    uv.must(
+        &folder,
+        &["sync", "--check", "--frozen", "--no-install-project"],
+    );
+    uv.check(&root);
+}
+
+/// Writes a venv to disk; the tests' own reader of extents.
+fn write(spec: &VenvSpec, venv: &Venv, root: &Path) {
+    for (path, node) in venv.pure.iter().chain(venv.native.iter()) {
+        let at = Path::new("/").join(path.to_string().trim_start_matches('/'));
+        assert!(at.starts_with(root) && path.is_within(&spec.path));
+        match &node.kind {
+            Kind::Dir => fs::create_dir_all(&at).unwrap(),
+            Kind::Symlink(target) => {
+                std::os::unix::fs::symlink(str::from_utf8(target).unwrap(), &at).unwrap();
+            }
+            Kind::File(content) => {
+                let bytes = match venv.contents.get(&content.digest).unwrap() {
+                    Location::Inline(bytes) => bytes.to_vec(),
+                    Location::Extent {
+                        blob,
+                        offset,
+                        packed,
+                        packing,
+                    } => {
+                        let mut bytes = vec![0; usize::try_from(*packed).unwrap()];
+                        blob.read_exact_at(&mut bytes, *offset).unwrap();
+                        match packing {
+                            Packing::Stored => bytes,
+                            Packing::Deflate => {
+                                let mut out = Vec::new();
+                                flate2::read::DeflateDecoder::new(bytes.as_slice())
+                                    .read_to_end(&mut out)
+                                    .unwrap();
+                                out
+                            }
+                        }
+                    }
+                };
+                assert_eq!(Content::of(&bytes), *content, "{path}");
+                fs::write(&at, bytes).unwrap();
+                fs::set_permissions(&at, fs::Permissions::from_mode(node.meta.mode)).unwrap();
+            }
+            other => panic!("{path} is {other:?}"),
+        }
     }
 }
 
