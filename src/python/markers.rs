@@ -1,5 +1,7 @@
 //! Evaluates dependency markers for the target, never for the host.
 
+mod grammar;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
@@ -17,9 +19,6 @@ pub type GroupName = ExtraName;
 
 /// Longest marker that is read, in bytes. The longest seen in a real lock is under 4 KiB.
 const MAX_LENGTH: usize = 64 << 10;
-/// Deepest nesting of parentheses that is read; the parser recurses once for each.
-const MAX_DEPTH: usize = 64;
-
 /// A condition on the environment, such as `python_full_version < '3.11.3'`.
 ///
 /// Two markers are equal if they hold in the same environments, however they are written.
@@ -30,14 +29,9 @@ pub struct Marker(MarkerTree);
 /// Why text is not a marker.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MarkerError {
-    /// Longer or deeper than any marker that a tool writes.
-    #[error(
-        "marker of {length} bytes is too long or nested too deep: wanted at most {MAX_LENGTH} bytes, {MAX_DEPTH} deep"
-    )]
-    Size {
-        /// Its length in bytes.
-        length: usize,
-    },
+    /// Longer than any marker that a tool writes.
+    #[error("marker of {0} bytes: wanted at most {MAX_LENGTH}")]
+    Long(usize),
     /// Not by the grammar.
     #[error("marker `{text}` cannot be read: {reason}")]
     Syntax {
@@ -53,12 +47,6 @@ impl Marker {
     #[must_use]
     pub fn always() -> Self {
         Self(MarkerTree::TRUE)
-    }
-
-    /// Wraps a parsed marker.
-    #[must_use]
-    pub(crate) fn from_tree(tree: MarkerTree) -> Self {
-        Self(tree)
     }
 
     /// Returns the marker that holds where both hold.
@@ -80,38 +68,20 @@ impl FromStr for Marker {
     type Err = MarkerError;
 
     fn from_str(text: &str) -> Result<Self, MarkerError> {
-        check_size(text)?;
+        if text.len() > MAX_LENGTH {
+            return Err(MarkerError::Long(text.len()));
+        }
+        let wrong = |reason| MarkerError::Syntax {
+            text: text.to_owned(),
+            reason,
+        };
+        grammar::check(text).map_err(wrong)?;
         // Warnings (comparisons that make no sense) evaluate as the specification says; there is nobody to tell.
         let mut silent = |_, _| {};
         MarkerTree::parse_reporter(text, &mut silent)
             .map(Self)
-            .map_err(|error| MarkerError::Syntax {
-                text: text.to_owned(),
-                reason: error.message.to_string(),
-            })
+            .map_err(|error| wrong(error.message.to_string()))
     }
-}
-
-/// Refuses what would make the recursive parser run out of stack.
-pub(crate) fn check_size(text: &str) -> Result<(), MarkerError> {
-    let depth = text.bytes().filter(|&c| c == b'(').count();
-    if text.len() > MAX_LENGTH || (depth > MAX_DEPTH && deepest(text) > MAX_DEPTH) {
-        return Err(MarkerError::Size { length: text.len() });
-    }
-    Ok(())
-}
-
-fn deepest(text: &str) -> usize {
-    let (mut now, mut most) = (0_usize, 0);
-    for c in text.bytes() {
-        match c {
-            b'(' => now += 1,
-            b')' => now = now.saturating_sub(1),
-            _ => {}
-        }
-        most = most.max(now);
-    }
-    most
 }
 
 impl fmt::Display for Marker {
@@ -230,10 +200,10 @@ impl Active {
 
     fn add(&mut self, encoded: String) {
         // Only with an empty name, which parses but which no package has, is this no name either.
-        if let Ok(name) = ExtraName::new(encoded.clone()) {
-            if self.known.insert(encoded) {
-                self.encoded.push(name);
-            }
+        if let Ok(name) = ExtraName::new(encoded.clone())
+            && self.known.insert(encoded)
+        {
+            self.encoded.push(name);
         }
     }
 }
@@ -315,6 +285,15 @@ mod tests {
             "python_version >",
             "'a' 'b'",
             "extra == ",
+            "os_name ~= 'x'",
+            "os_name === 'x'",
+            "extra < 'x'",
+            "python_version > 'x'",
+            "x == 'y'",
+            "os_name == 'é'",
+            "os_name == 'x' or",
+            "os_name == 'x')",
+            "'3.8' in python_version",
             &deep,
             &nested,
         ] {

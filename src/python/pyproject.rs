@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use pep440_rs::VersionSpecifiers;
-use pep508_rs::{ExtraName, PackageName, VersionOrUrl};
+use pep508_rs::{ExtraName, PackageName};
 use serde::Deserialize;
-use url::Url;
 
-use super::markers::{GroupName, Marker, check_size};
+use super::markers::{GroupName, Marker, MarkerError};
 use super::select::dev;
 use crate::diagnose::{Class, Diagnose};
 
@@ -248,30 +247,55 @@ impl FromStr for Declared {
             text: text.to_owned(),
             reason,
         };
-        check_size(text).map_err(|error| wrong(error.to_string()))?;
-        // `name @ address ; marker`: the address may be a relative path or hold variables, and only that there is one
-        // matters here, so it is taken out before the rest is parsed.
-        let (named, _) = text.split_once(';').unwrap_or((text, ""));
-        let direct = named.split_once('@').map(|(name, _)| {
-            let (_, marker) = text.split_once(" ;").unwrap_or_default();
-            if marker.is_empty() {
-                name.to_owned()
-            } else {
-                format!("{name} ;{marker}")
+        // pep508_rs is not asked: its parser of requirements panics at a name like `a-`, and reads the environment and
+        // the working directory for addresses, of which only that there is one matters here.
+        let text = text.trim();
+        let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)));
+        let (name, rest) = text.split_at(end.unwrap_or(text.len()));
+        let mut rest = rest.trim_start();
+        let mut extras = BTreeSet::new();
+        if let Some(list) = rest.strip_prefix('[') {
+            let (list, after) = list
+                .split_once(']')
+                .ok_or_else(|| wrong("an extra has no `]`".to_owned()))?;
+            for extra in list.split(',').map(str::trim).filter(|it| !it.is_empty()) {
+                extras.insert(
+                    extra
+                        .parse()
+                        .map_err(|_| wrong(format!("`{extra}` is no extra")))?,
+                );
             }
-        });
-        let plain = direct.as_deref().unwrap_or(text);
-        let parsed = pep508_rs::Requirement::<Url>::from_str(plain);
-        let parsed = parsed.map_err(|error| wrong(error.message.to_string()))?;
-        Ok(Self {
-            name: parsed.name,
-            extras: parsed.extras.into_iter().collect(),
-            specifier: match parsed.version_or_url {
-                Some(VersionOrUrl::VersionSpecifier(specifier)) => Some(specifier),
-                _ => None,
+            rest = after.trim_start();
+        }
+        let address = rest.strip_prefix('@');
+        // An address may hold semicolons; the one before a marker has a space before it.
+        let (versions, marker) = match address {
+            Some(address) => ("", address.split_once(" ;").map(|(_, marker)| marker)),
+            None => match rest.split_once(';') {
+                Some((versions, marker)) => (versions, Some(marker)),
+                None => (rest, None),
             },
-            is_direct: direct.is_some(),
-            marker: Marker::from_tree(parsed.marker),
+        };
+        let versions = versions.trim();
+        let bare = versions
+            .strip_prefix('(')
+            .and_then(|it| it.strip_suffix(')'));
+        let versions = bare.unwrap_or(versions);
+        let specifier = (!versions.is_empty()).then(|| versions.parse::<VersionSpecifiers>());
+        Ok(Self {
+            name: name
+                .parse()
+                .ok()
+                .filter(|_| !name.is_empty())
+                .ok_or_else(|| wrong("it does not start with a name".to_owned()))?,
+            extras,
+            specifier: specifier
+                .transpose()
+                .map_err(|error| wrong(error.to_string()))?,
+            is_direct: address.is_some(),
+            marker: marker
+                .map_or_else(|| Ok(Marker::always()), |marker| marker.trim().parse())
+                .map_err(|error: MarkerError| wrong(error.to_string()))?,
         })
     }
 }
@@ -335,7 +359,17 @@ mod tests {
                 "{text}"
             );
         }
-        for text in ["", "@", "a b", "a >=", "a ; nonsense"] {
+        for text in [
+            "",
+            "@",
+            "a-",
+            "a-b.",
+            "a[x",
+            "a[-]",
+            "a b",
+            "a >=",
+            "a ; nonsense",
+        ] {
             assert!(text.parse::<Declared>().is_err(), "{text} was accepted");
         }
     }

@@ -72,10 +72,10 @@ pub fn parse(text: &str) -> Result<Vec<EntryPoint>, EntryPointError> {
             continue;
         }
         let point = EntryPoint::parse(name.trim(), value.trim())?;
-        if let Some(first) = found.get(&point.name) {
-            if *first != point {
-                return Err(EntryPointError::Twice(point.name));
-            }
+        if let Some(first) = found.get(&point.name)
+            && *first != point
+        {
+            return Err(EntryPointError::Twice(point.name));
         }
         found.insert(point.name.clone(), point);
     }
@@ -191,13 +191,15 @@ pub fn shebang(python: &str) -> String {
     format!("#!{python}")
 }
 
-/// Returns `script` with its placeholder `#!python` replaced by `shebang`; none if it has no placeholder.
+/// Returns `script` with its first line replaced by `shebang`; none if that line is no placeholder.
 ///
-/// "Recommended installer features": `#!python`, or `#!pythonw`, stands for the interpreter.
+/// "Recommended installer features": `#!python`, or `#!pythonw`, stands for the interpreter. What follows it on the
+/// line is dropped, as uv does: it would be an argument to the shell where the shebang goes through that.
 #[must_use]
 pub fn with_shebang(script: &[u8], shebang: &str) -> Option<Vec<u8>> {
     let rest = script.strip_prefix(PLACEHOLDER)?;
-    let rest = rest.strip_prefix(b"w").unwrap_or(rest);
+    let end = rest.iter().position(|&c| c == b'\n');
+    let rest = end.and_then(|end| rest.get(end..)).unwrap_or(b"\n");
     Some([shebang.as_bytes(), rest].concat())
 }
 
@@ -273,6 +275,8 @@ mod tests {
         let replaced = |script: &[u8]| with_shebang(script, "#!/p");
         assert_eq!(replaced(b"#!python\nx"), Some(b"#!/p\nx".to_vec()));
         assert_eq!(replaced(b"#!pythonw\nx"), Some(b"#!/p\nx".to_vec()));
+        assert_eq!(replaced(b"#!python3 -E\r\nx"), Some(b"#!/p\nx".to_vec()));
+        assert_eq!(replaced(b"#!python"), Some(b"#!/p\n".to_vec()));
         assert_eq!(replaced(b"#!/usr/bin/python\nx"), None);
         assert_eq!(replaced(b""), None);
     }

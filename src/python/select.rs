@@ -173,16 +173,14 @@ pub enum SelectError {
     },
     /// There are no wheels at all.
     #[error(
-        "{package}: uv.lock holds no wheel of it, only a source distribution, and building is not supported yet"
+        "{package}: uv.lock holds no wheel of it, only a source distribution, and building one is not supported yet"
     )]
     SourceOnly {
         /// The package.
         package: String,
     },
     /// The package comes as source from somewhere else than an index.
-    #[error(
-        "{package}: comes from a {kind} source, which has to be built, and building is not supported yet"
-    )]
+    #[error("{package}: its source (`{kind}`) has to be built, which is not supported yet")]
     MustBeBuilt {
         /// The package.
         package: String,
@@ -268,13 +266,13 @@ pub fn select(
 ) -> Result<Vec<Selected>, SelectError> {
     let platform = Platform { arch: target.arch };
     let environment = Environment::of(&target.python, target.arch);
-    if let Some(wanted) = &lock.requires_python {
-        if !wanted.contains(&target.python) {
-            return Err(SelectError::Python {
-                wanted: wanted.clone(),
-                found: target.python.clone(),
-            });
-        }
+    if let Some(wanted) = &lock.requires_python
+        && !wanted.contains(&target.python)
+    {
+        return Err(SelectError::Python {
+            wanted: wanted.clone(),
+            found: target.python.clone(),
+        });
     }
     let supported = &lock.supported_markers;
     let holds = |marker| environment.holds(marker, &Active::default());

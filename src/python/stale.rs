@@ -1,9 +1,9 @@
 //! Tells whether a uv.lock is out of step with its pyproject.toml, as `uv lock --check` would.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use pep440_rs::VersionSpecifiers;
-use pep508_rs::PackageName;
+use pep440_rs::{VersionSpecifier, VersionSpecifiers};
+use pep508_rs::{ExtraName, PackageName};
 
 use super::markers::{GroupName, Marker};
 use super::pyproject::{Declared, Pyproject};
@@ -24,7 +24,7 @@ pub enum Stale {
         /// What the project says.
         declared: VersionSpecifiers,
     },
-    /// A dependency was added or changed.
+    /// A dependency, extra or group was added or changed.
     #[error(
         "uv.lock is out of step: {list} of pyproject.toml have `{declared}`, the lock does not"
     )]
@@ -34,7 +34,7 @@ pub enum Stale {
         /// The dependency.
         declared: String,
     },
-    /// A dependency was removed or changed.
+    /// A dependency, extra or group was removed or changed.
     #[error("uv.lock is out of step: it has `{locked}` for {list}, pyproject.toml does not")]
     Removed {
         /// Which list of dependencies.
@@ -104,12 +104,44 @@ pub fn check(lock: &UvLock, pyproject: &Pyproject) -> Result<(), Stale> {
         let locked: Vec<_> = locked.metadata.requires_dist.iter().collect();
         compare("the dependencies", declared, &locked)?;
     }
+    // Since revision 1 the lock names every extra, since revision 4 every group, the empty ones too.
+    if let (Some(declared), Some(locked)) = (&project.extras, &locked.metadata.provides_extras) {
+        same_names(
+            "the extras",
+            declared.keys().collect(),
+            locked.iter().collect(),
+        )?;
+    }
     let groups = &locked.metadata.requires_dev;
+    if lock.revision >= 4 {
+        same_names(
+            "the groups",
+            pyproject.groups.keys().collect(),
+            groups.keys().collect(),
+        )?;
+    }
     let names = pyproject.groups.keys().chain(groups.keys());
     for name in names {
         let declared = pyproject.groups.get(name).cloned().unwrap_or_default();
         let locked: Vec<_> = groups.get(name).into_iter().flatten().collect();
         compare(&group_list(name), declared, &locked)?;
+    }
+    Ok(())
+}
+
+fn same_names(
+    list: &str,
+    declared: BTreeSet<&ExtraName>,
+    locked: BTreeSet<&ExtraName>,
+) -> Result<(), Stale> {
+    let list = list.to_owned();
+    if let Some(name) = declared.difference(&locked).next() {
+        let declared = name.to_string();
+        return Err(Stale::Added { list, declared });
+    }
+    if let Some(name) = locked.difference(&declared).next() {
+        let locked = name.to_string();
+        return Err(Stale::Removed { list, locked });
     }
     Ok(())
 }
@@ -131,9 +163,10 @@ fn as_marker(specifiers: &VersionSpecifiers) -> Marker {
 
 /// A dependency in the form that is compared, and as it is shown.
 struct Line {
-    key: (PackageName, Vec<String>, Option<Vec<String>>),
-    /// None if several entries may stand for one.
-    marker: Option<Marker>,
+    name: PackageName,
+    extras: Vec<String>,
+    /// None if `tool.uv.sources` may replace the versions by a place, and split one entry by markers into several.
+    condition: Option<(Vec<VersionSpecifier>, Marker)>,
     shown: String,
 }
 
@@ -167,32 +200,40 @@ impl Line {
         pyproject: &Pyproject,
         scope: &Marker,
     ) -> Self {
-        // `tool.uv.sources` may replace the versions by a place, and split one entry by markers into several.
-        let is_redirected = pyproject.redirected.contains(name);
-        let mut versions: Vec<_> = specifier
-            .iter()
-            .flat_map(|it| it.iter())
-            .map(ToString::to_string)
-            .collect();
-        versions.sort();
+        let versions: Vec<VersionSpecifier> =
+            specifier.iter().flat_map(|it| it.iter()).cloned().collect();
+        let mut texts: Vec<_> = versions.iter().map(ToString::to_string).collect();
+        texts.sort();
         let mut shown = name.to_string();
         if !extras.is_empty() {
             shown = format!("{shown}[{}]", extras.join(","));
         }
-        shown.push_str(&versions.join(","));
+        shown.push_str(&texts.join(","));
         let condition = marker.to_string();
         if !condition.is_empty() {
             shown = format!("{shown} ; {condition}");
         }
         Self {
-            key: (name.clone(), extras, (!is_redirected).then_some(versions)),
-            marker: (!is_redirected).then(|| marker.and(scope)),
+            name: name.clone(),
+            extras,
+            condition: (!pyproject.redirected.contains(name))
+                .then(|| (versions, marker.and(scope))),
             shown,
         }
     }
 
     fn is_same(&self, other: &Self) -> bool {
-        self.key == other.key && self.marker == other.marker
+        let is_same = match (&self.condition, &other.condition) {
+            (Some((ours, here)), Some((theirs, there))) => {
+                // By version, not by text: `8.0` is `8`.
+                let within = |some: &[VersionSpecifier], all: &[VersionSpecifier]| {
+                    some.iter().all(|it| all.contains(it))
+                };
+                here == there && within(ours, theirs) && within(theirs, ours)
+            }
+            (ours, theirs) => ours.is_none() == theirs.is_none(),
+        };
+        is_same && self.name == other.name && self.extras == other.extras
     }
 }
 
@@ -200,14 +241,14 @@ fn difference(list: &str, declared: Vec<Line>, locked: Vec<Line>) -> Result<(), 
     let by_name = |lines: &[Line]| {
         let mut names: BTreeMap<PackageName, Vec<usize>> = BTreeMap::new();
         for (at, line) in lines.iter().enumerate() {
-            names.entry(line.key.0.clone()).or_default().push(at);
+            names.entry(line.name.clone()).or_default().push(at);
         }
         names
     };
     let (ours, theirs) = (by_name(&declared), by_name(&locked));
     let missing = |lines: &[Line], others: &[Line], index: &BTreeMap<PackageName, Vec<usize>>| {
         let missing = lines.iter().find(|line| {
-            let candidates = index.get(&line.key.0).into_iter().flatten();
+            let candidates = index.get(&line.name).into_iter().flatten();
             !candidates
                 .filter_map(|&at| others.get(at))
                 .any(|other| line.is_same(other))

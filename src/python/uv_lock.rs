@@ -19,6 +19,9 @@ const VERSION: i64 = 1;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct UvLock {
+    /// The revision of the format; each only adds to the one before.
+    #[serde(default)]
+    pub revision: u64,
     /// The Python versions that the lock was made for.
     pub requires_python: Option<VersionSpecifiers>,
     /// Where each fork of the resolution holds.

@@ -128,14 +128,14 @@ pub fn lay_out(spec: &VenvSpec, wheels: &[Wheel]) -> Result<Venv, VenvError> {
     let mut order: Vec<&Wheel> = wheels.iter().collect();
     order.sort_by_key(|wheel| (wheel.name().name(), wheel.name().as_str()));
     for pair in order.windows(2) {
-        if let [first, second] = pair {
-            if first.name().name() == second.name().name() {
-                return Err(VenvError::Twice {
-                    name: first.name().name().clone(),
-                    first: first.name().to_string(),
-                    second: second.name().to_string(),
-                });
-            }
+        if let [first, second] = pair
+            && first.name().name() == second.name().name()
+        {
+            return Err(VenvError::Twice {
+                name: first.name().name().clone(),
+                first: first.name().to_string(),
+                second: second.name().to_string(),
+            });
         }
     }
     shell(spec, &mut placed)?;

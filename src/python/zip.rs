@@ -4,6 +4,7 @@
 //! (CVE-2025-54368). So everything that two readers could understand differently is refused.
 //! <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>
 
+mod end;
 mod names;
 mod records;
 

@@ -10,5 +10,6 @@ mod hostile;
 mod parity;
 mod properties;
 mod selection;
+mod step;
 mod uv;
 mod wheels;

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use imgbuild::layer::content::Location;
+use imgbuild::layer::content::{Content, Location, Packing};
 use imgbuild::layer::node::MADE_MTIME;
 use imgbuild::layer::{Kind, LayerPath, Tree};
 use imgbuild::oci::{Arch, Digest};
@@ -17,6 +18,7 @@ use imgbuild::python::uv_lock::UvLock;
 use imgbuild::python::venv::{Venv, VenvSpec, lay_out};
 
 use super::uv::Uv;
+use super::wheels::{Entry, Maker, row};
 
 /// What uv puts into a venv besides packages, and imgbuild leaves out or writes its own way:
 /// activation scripts, markers for other tools, the link to the interpreter and what describes it.
@@ -39,8 +41,8 @@ const SHELL: [&str; 16] = [
     "",
 ];
 
-/// What uv writes into each `.dist-info` and imgbuild does not, or with its own name in it.
-const METADATA: [&str; 2] = ["INSTALLER", "REQUESTED"];
+/// What uv writes into each `.dist-info` and imgbuild does not, or with its own name in it; the last two for local files.
+const METADATA: [&str; 4] = ["INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"];
 
 const WEB: &str = r#"
 [project]
@@ -139,6 +141,174 @@ fn native_wheels_headers_and_scripts_are_installed_as_uv_installs_them() {
     compare(NATIVE, &[], &Options::default());
 }
 
+#[test]
+fn every_category_and_shebang_is_installed_as_uv_installs_it() {
+    let Some(uv) = Uv::find() else { return };
+    let files: [(&str, &[u8]); 16] = [
+        ("pkg/__init__.py", b"x = 1\n"),
+        ("pkg/private.py", b""),
+        ("pkg/run.sh", b"#!/bin/sh\n"),
+        ("ns.pth", b"/nowhere\n"),
+        ("pkg-1.0.data/scripts/tool", b"#!python\nprint()\n"),
+        ("pkg-1.0.data/scripts/gui-tool", b"#!pythonw\nprint()\n"),
+        ("pkg-1.0.data/scripts/options", b"#!python -E\nprint()\n"),
+        ("pkg-1.0.data/scripts/three", b"#!python3\nprint()\n"),
+        ("pkg-1.0.data/scripts/shell", b"#!/bin/sh\n"),
+        ("pkg-1.0.data/scripts/tiny", b"#!"),
+        (
+            "pkg-1.0.data/scripts/run",
+            b"#!python\nreplaced by the entry point\n",
+        ),
+        ("pkg-1.0.data/headers/pkg.h", b"int x;\n"),
+        ("pkg-1.0.data/purelib/more.py", b"y = 2\n"),
+        ("pkg-1.0.data/platlib/plat/__init__.py", b"z = 3\n"),
+        ("pkg-1.0.data/data/share/doc/pkg/a,b.txt", b"doc\n"),
+        ("pkg-1.0.data/data/lib/other/file", b"deep\n"),
+    ];
+    let maker = Maker::new("pkg", &files).with(|it| {
+        it.entries[1].mode = 0o100_600;
+        it.entries[2].mode = 0o100_755;
+        it.entries.push(Entry::new("empty/", b""));
+        let points = "[console_scripts]\nrun = pkg.mod:Class.run [x]\npip3 = pkg:m\npip3.7 = pkg:m\n[gui_scripts]\ng = pkg:g\n";
+        it.entry_points = Some(points.to_owned());
+        let members = it.members();
+        let files = members.iter().filter(|entry| entry.name != b"empty/");
+        let rows: String = files.map(row).collect();
+        let comma = "pkg-1.0.data/data/share/doc/pkg/a,b.txt";
+        let rows = rows.replace(comma, &format!("\"{comma}\""));
+        let rows: Vec<_> = rows.lines().filter(|line| !line.contains("/RECORD")).collect();
+        it.record = Some(format!("{}\npkg-1.0.dist-info/RECORD,,\n", rows.join("\n")));
+    });
+    let wheel = maker.read().unwrap();
+    for name in ["short", "with space", "it's a quote", &"long".repeat(30)] {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join(maker.file_name());
+        fs::write(&file, maker.bytes()).unwrap();
+        let root = folder.join(name);
+        uv.install(&root, &file);
+        let spec = VenvSpec {
+            path: LayerPath::parse(root.as_os_str().as_bytes()).unwrap(),
+            interpreter: "/usr/bin/python3.11".to_owned(),
+            version: uv.version.parse().unwrap(),
+        };
+        let venv = lay_out(&spec, std::slice::from_ref(&wheel)).unwrap();
+        check_trees(&spec, &venv);
+        assert_alike(name, &ours(&spec, &venv), &theirs(&root));
+    }
+}
+
+#[test]
+fn what_was_laid_out_imports_starts_and_satisfies_uv() {
+    let Some(uv) = Uv::find() else { return };
+    if std::env::consts::ARCH != "x86_64" {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().canonicalize().unwrap();
+    fs::write(folder.join("pyproject.toml"), WEB).unwrap();
+    uv.must(&folder, &["lock"]);
+    let lock = UvLock::parse(&fs::read_to_string(folder.join("uv.lock")).unwrap()).unwrap();
+    let target = Target {
+        python: uv.version.parse().unwrap(),
+        glibc: (2, 34),
+        arch: Arch::Amd64,
+    };
+    let selected = select(&lock, &target, &Options::default()).unwrap();
+    let start = std::time::Instant::now();
+    let wheels: Vec<_> = selected.iter().map(|it| uv.wheel(it)).collect();
+    let read = start.elapsed();
+    let root = folder.join(".venv");
+    let spec = VenvSpec {
+        path: LayerPath::parse(root.as_os_str().as_bytes()).unwrap(),
+        interpreter: uv.interpreter(),
+        version: target.python.clone(),
+    };
+    let start = std::time::Instant::now();
+    let venv = lay_out(&spec, &wheels).unwrap();
+    eprintln!(
+        "{} wheels: all bytes checked in {read:?}, laid out in {:?}",
+        wheels.len(),
+        start.elapsed()
+    );
+    write(&spec, &venv, &root);
+    let modules = "fastapi, uvicorn, uvloop, httpx, pydantic_core, structlog, cryptography.x509, gunicorn, jinja2, requests";
+    let program = format!(
+        "import sys, {modules}, importlib.metadata as m\n\
+         assert sys.prefix == {root:?}, sys.prefix\n\
+         assert len(list(m.distributions())) == {}\n\
+         assert m.files('gunicorn') and all(f.locate().exists() for d in m.distributions() for f in d.files)\n\
+         assert m.metadata('gunicorn')['Name'] == 'gunicorn'",
+        wheels.len()
+    );
+    let output = std::process::Command::new(root.join("bin/python"))
+        .args(["-c", &program])
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let output = std::process::Command::new(root.join("bin/uvicorn"))
+        .arg("--version")
+        .output()
+        .unwrap();
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("uvicorn"),
+        "{output:?}"
+    );
+    uv.must(
+        &folder,
+        &["sync", "--check", "--frozen", "--no-install-project"],
+    );
+    uv.check(&root);
+}
+
+/// Writes a venv to disk; the tests' own reader of extents.
+fn write(spec: &VenvSpec, venv: &Venv, root: &Path) {
+    for (path, node) in venv.pure.iter().chain(venv.native.iter()) {
+        let at = Path::new("/").join(path.to_string().trim_start_matches('/'));
+        assert!(at.starts_with(root) && path.is_within(&spec.path));
+        match &node.kind {
+            Kind::Dir => fs::create_dir_all(&at).unwrap(),
+            Kind::Symlink(target) => {
+                std::os::unix::fs::symlink(str::from_utf8(target).unwrap(), &at).unwrap();
+            }
+            Kind::File(content) => {
+                let bytes = match venv.contents.get(&content.digest).unwrap() {
+                    Location::Inline(bytes) => bytes.to_vec(),
+                    Location::Extent {
+                        blob,
+                        offset,
+                        packed,
+                        packing,
+                    } => {
+                        let mut bytes = vec![0; usize::try_from(*packed).unwrap()];
+                        blob.read_exact_at(&mut bytes, *offset).unwrap();
+                        match packing {
+                            Packing::Stored => bytes,
+                            Packing::Deflate => {
+                                let mut out = Vec::new();
+                                flate2::read::DeflateDecoder::new(bytes.as_slice())
+                                    .read_to_end(&mut out)
+                                    .unwrap();
+                                out
+                            }
+                        }
+                    }
+                };
+                assert_eq!(Content::of(&bytes), *content, "{path}");
+                fs::write(&at, bytes).unwrap();
+                fs::set_permissions(&at, fs::Permissions::from_mode(node.meta.mode)).unwrap();
+            }
+            other => panic!("{path} is {other:?}"),
+        }
+    }
+}
+
 /// Locks `pyproject` with uv, installs it for both processors with uv and with imgbuild, and compares.
 fn compare(pyproject: &str, arguments: &[&str], options: &Options) {
     let Some(uv) = Uv::find() else { return };
@@ -182,25 +352,7 @@ fn compare(pyproject: &str, arguments: &[&str], options: &Options) {
         let venv = lay_out(&spec, &wheels).unwrap();
         check_trees(&spec, &venv);
         let (ours, theirs) = (ours(&spec, &venv), theirs(&folder.join(".venv")));
-        let differing: Vec<_> = ours
-            .keys()
-            .chain(theirs.keys())
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .filter(|path| ours.get(*path) != theirs.get(*path))
-            .map(|path| {
-                format!(
-                    "{path}: ours {:.300?}, uv's {:.300?}",
-                    ours.get(path),
-                    theirs.get(path)
-                )
-            })
-            .collect();
-        assert!(
-            differing.is_empty(),
-            "{platform}:\n{}",
-            differing.join("\n")
-        );
+        assert_alike(&platform, &ours, &theirs);
         eprintln!(
             "{platform}: {} wheels, {} entries alike",
             wheels.len(),
@@ -248,6 +400,27 @@ fn check_trees(spec: &VenvSpec, venv: &Venv) {
 }
 
 type Listing = BTreeMap<String, String>;
+
+fn assert_alike(case: &str, ours: &Listing, theirs: &Listing) {
+    let paths: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
+    let differing: Vec<_> = paths
+        .into_iter()
+        .filter(|path| ours.get(*path) != theirs.get(*path))
+        .map(|path| {
+            let lines = |listing: &Listing| -> BTreeSet<String> {
+                let entry = listing.get(path).map_or("nothing", |entry| entry);
+                entry.lines().map(str::to_owned).collect()
+            };
+            let (ours, theirs) = (lines(ours), lines(theirs));
+            format!(
+                "{path}: ours {:?}, uv's {:?}",
+                &ours - &theirs,
+                &theirs - &ours
+            )
+        })
+        .collect();
+    assert!(differing.is_empty(), "{case}:\n{}", differing.join("\n"));
+}
 
 fn ours(spec: &VenvSpec, venv: &Venv) -> Listing {
     let mut listing = Listing::new();
@@ -319,9 +492,9 @@ fn describe(path: &str, mode: u32, bytes: &[u8]) -> String {
     let text = str::from_utf8(bytes).unwrap();
     let kept = text.lines().filter(|line| {
         let path = line.split(',').next().unwrap();
-        !METADATA
-            .iter()
-            .any(|name| path.ends_with(&format!(".dist-info/{name}")))
+        let of_metadata = |name| path.ends_with(&format!(".dist-info/{name}"));
+        // uv keeps the line of a script that it leaves out because an entry point has its name.
+        !METADATA.iter().any(of_metadata) && !path.contains(".data/scripts/")
     });
     let kept: Vec<_> = kept.collect();
     format!("file\n{}", kept.join("\n"))

@@ -146,11 +146,20 @@ fn what_would_have_to_be_built_is_refused_with_a_way_out() {
     let sources = [
         (
             "{ git = \"https://x/b?tag=v1#0123\" }",
-            "comes from a git source",
+            "its source (`git`) has to be built",
         ),
-        ("{ directory = \"b\" }", "comes from a directory source"),
-        ("{ editable = \"b\" }", "comes from a editable source"),
-        ("{ path = \"b.tar.gz\" }", "comes from a path source"),
+        (
+            "{ directory = \"b\" }",
+            "its source (`directory`) has to be built",
+        ),
+        (
+            "{ editable = \"b\" }",
+            "its source (`editable`) has to be built",
+        ),
+        (
+            "{ path = \"b.tar.gz\" }",
+            "its source (`path`) has to be built",
+        ),
         ("{ registry = \"https://x\" }", "only a source distribution"),
         (
             "{ url = \"https://x/b.tar.gz\" }",

@@ -68,6 +68,44 @@ impl Uv {
         assert!(output.status.success(), "uv {arguments:?}: {said}");
     }
 
+    /// Makes a venv and installs one wheel into it.
+    pub(crate) fn install(&self, venv: &Path, wheel: &Path) {
+        let venv = venv.to_str().unwrap();
+        self.must(Path::new("/"), &["venv", "--no-project", venv]);
+        let output = Command::new(&self.uv)
+            .args(["pip", "install", "--no-deps", "--no-index", "--offline"])
+            .args(["--link-mode", "copy", "--python", venv])
+            .arg(wheel)
+            .env("UV_CACHE_DIR", self.cache.join("uv"))
+            .env("UV_NO_CONFIG", "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+    }
+
+    /// Returns the path of the interpreter itself, not of a link or launcher to it.
+    pub(crate) fn interpreter(&self) -> String {
+        let ask = "import os, sys; print(os.path.realpath(sys.executable))";
+        let output = Command::new(&self.python)
+            .args(["-c", ask])
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Lets uv judge whether what is in a venv fits together.
+    pub(crate) fn check(&self, venv: &Path) {
+        let output = Command::new(&self.uv)
+            .args(["pip", "check", "--python"])
+            .arg(venv)
+            .env("UV_NO_CONFIG", "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+    }
+
     /// Fetches a wheel, or takes it from an earlier run, and reads it with every digest checked.
     pub(crate) fn wheel(&self, selected: &Selected) -> Wheel {
         let path = self.cache.join("wheels").join(selected.digest.hex());
