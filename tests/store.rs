@@ -2,7 +2,7 @@
 
 mod server;
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -177,7 +177,7 @@ fn derived_data_that_is_torn_or_misplaced_is_no_answer() {
 fn a_blob_is_read_at_any_offset_but_not_beyond_its_part() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let store = Store::open(dir.path()).expect("a store");
-    let mut spool = store.spool().expect("a spool");
+    let mut spool = Box::new(store.spool().expect("a spool"));
     spool.write_all(b"0123456789").expect("written");
     let spooled = spool.finish().expect("finished");
     let mut two = [0; 2];
@@ -252,12 +252,22 @@ fn a_full_disk_is_told_with_the_file_and_the_space() {
     }
     let error = result.expect_err("the disk is full");
     drop(writer);
+    // Through `Write` the message is the same.
+    let mut spool = store.spool().expect("a spool");
+    let spooled = std::io::copy(&mut std::io::repeat(1).take(4 << 20), &mut spool)
+        .expect_err("the disk is full");
+    drop(spool);
     let left = names(&dir.path().join("tmp")).len();
     let unmounted = Command::new("umount").arg(dir.path()).status();
     assert!(unmounted.is_ok_and(|status| status.success()));
     assert!(
         matches!(error, StoreError::Disk(DiskError::Full { .. })),
         "{error:?}"
+    );
+    let said = spooled.to_string();
+    assert!(
+        said.contains("no space left") && said.contains("bytes free"),
+        "{said}"
     );
     let text = error.to_string();
     assert!(

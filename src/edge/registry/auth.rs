@@ -12,14 +12,14 @@ use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use serde::Deserialize;
 use tokio::sync::Mutex;
-use url::{Host, Url};
 
 use super::challenge::Challenge;
 use super::client::Place;
 use super::credentials::{Credential, Credentials, Found};
 use super::error::RegistryError;
+use super::realm::realm_url;
 use crate::edge::blocking::blocking;
-use crate::edge::fetch::{FetchError, Request, Transport, authority, document, retrying, shown};
+use crate::edge::fetch::{FetchError, Request, Transport, document, retrying, shown};
 
 /// The largest answer of a token service. Tokens have been seen with 100 KB.
 const TOKEN_LIMIT: u64 = 1024 * 1024;
@@ -318,50 +318,4 @@ async fn mint(
         answer,
         expires: Instant::now() + life.saturating_sub(TOKEN_MARGIN),
     })
-}
-
-/// Returns the token service's URL if it may see credentials and be reached at a server's word.
-fn realm_url(transport: &Transport, place: &Place, realm: &str) -> Result<Url, RegistryError> {
-    let refuse = |why| RegistryError::Realm {
-        host: place.host.clone(),
-        realm: crate::edge::fetch::shown_text(realm),
-        why,
-    };
-    let url: Url = realm.parse().map_err(|_| refuse("that is not a URL"))?;
-    match url.scheme() {
-        "https" => {}
-        "http" if place.base.scheme() == "http" => {}
-        "http" => return Err(refuse("credentials do not leave https")),
-        _ => return Err(refuse("that is neither http nor https")),
-    }
-    // A registry out there must not make us ask a machine in here, such as a cloud's metadata service.
-    if authority(&url) != authority(&place.base)
-        && is_internal(&url)
-        && !transport.is_insecure(&place.base)
-    {
-        return Err(refuse(
-            "a registry elsewhere does not send to an address of this network",
-        ));
-    }
-    Ok(url)
-}
-
-fn is_internal(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => {
-            address.is_private()
-                || address.is_loopback()
-                || address.is_link_local()
-                || address.is_unspecified()
-        }
-        Some(Host::Ipv6(address)) => {
-            address.is_loopback()
-                || address.is_unspecified()
-                || address.is_unique_local()
-                || address.is_unicast_link_local()
-                || address.to_ipv4_mapped().is_some()
-        }
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => true,
-    }
 }

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
+
+use super::helper::ask;
 
 /// What proves who is asking. Never shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -70,15 +70,6 @@ struct AuthEntry {
     password: Option<String>,
     #[serde(default, rename = "identitytoken")]
     identity_token: Option<String>,
-}
-
-/// What `docker-credential-X get` prints.
-#[derive(Deserialize)]
-struct HelperAnswer {
-    #[serde(rename = "Username")]
-    username: String,
-    #[serde(rename = "Secret")]
-    secret: String,
 }
 
 impl Credentials {
@@ -163,9 +154,9 @@ fn read(path: &Path) -> Result<Option<AuthFile>, String> {
 }
 
 /// The name under which Docker keeps the credential of Docker Hub.
-const HUB: &str = "https://index.docker.io/v1/";
+pub(super) const HUB: &str = "https://index.docker.io/v1/";
 
-fn is_hub(host: &str) -> bool {
+pub(super) fn is_hub(host: &str) -> bool {
     matches!(
         host,
         "docker.io" | "index.docker.io" | "registry-1.docker.io"
@@ -253,68 +244,6 @@ impl AuthEntry {
             password: self.password.clone()?,
         })
     }
-}
-
-/// Asks `docker-credential-NAME` for the credential of `host`.
-///
-/// <https://github.com/docker/docker-credential-helpers#development>
-fn ask(name: &str, host: &str, trouble: &mut Vec<String>) -> Option<Credential> {
-    let program = format!("docker-credential-{name}");
-    // A name with a slash would run a file from anywhere.
-    if name.contains('/') {
-        trouble.push(format!("`{name}` is not the name of a credential helper"));
-        return None;
-    }
-    let server = if is_hub(host) { HUB } else { host };
-    match run(&program, server) {
-        Ok(answer) => match serde_json::from_slice::<HelperAnswer>(&answer) {
-            Ok(answer) if answer.username.is_empty() && answer.secret.is_empty() => None,
-            // How helpers mark an identity token.
-            Ok(answer) if answer.username == "<token>" => Some(Credential::Identity(answer.secret)),
-            Ok(answer) => Some(Credential::Password {
-                user: answer.username,
-                password: answer.secret,
-            }),
-            Err(_) => {
-                trouble.push(format!("{program} printed no credential"));
-                None
-            }
-        },
-        Err(why) => {
-            if !why.contains("credentials not found") {
-                trouble.push(format!("{program}: {why}"));
-            }
-            None
-        }
-    }
-}
-
-fn run(program: &str, server: &str) -> Result<Vec<u8>, String> {
-    let mut child = Command::new(program)
-        .arg("get")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| error.to_string())?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A helper that does not read its input says why on its own.
-        let _ = stdin.write_all(server.as_bytes());
-    }
-    let output = child
-        .wait_with_output()
-        .map_err(|error| error.to_string())?;
-    if output.status.success() {
-        return Ok(output.stdout);
-    }
-    // Helpers print their errors on stdout.
-    let said = [output.stdout, output.stderr].concat();
-    let said = crate::edge::fetch::words(&said);
-    Err(if said.is_empty() {
-        output.status.to_string()
-    } else {
-        said
-    })
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ mod challenge;
 mod client;
 mod credentials;
 mod error;
+mod helper;
+mod realm;
 
 pub use client::Registry;
 pub use credentials::{Credential, Credentials};

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempPath;
@@ -133,21 +133,40 @@ fn persist(
 
 impl Write for BlobWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(bytes)?;
+        let count = self
+            .file
+            .write(bytes)
+            .map_err(named("write", &self.path, self.written))?;
         self.hasher.0.update(&bytes[..count]);
         self.written += count as u64;
         Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.file
+            .flush()
+            .map_err(named("write", &self.path, self.written))
     }
 }
+
+/// Returns a function for `map_err` that puts the file's name and the free space into an I/O error of the same kind.
+fn named<'a>(
+    action: &'static str,
+    path: &'a Path,
+    written: u64,
+) -> impl FnOnce(io::Error) -> io::Error + 'a {
+    move |error| io::Error::new(error.kind(), DiskError::after(action, path, written)(error))
+}
+
+const SPOOL: &str = "write a temporary file in";
 
 /// A file without a name, for bytes that are needed only while this process runs.
 #[derive(Debug)]
 pub struct SpoolFile {
     file: BufWriter<File>,
+    /// Where it lies, for messages.
+    dir: PathBuf,
+    written: u64,
 }
 
 impl SpoolFile {
@@ -155,6 +174,8 @@ impl SpoolFile {
         let file = tempfile::tempfile_in(dir).map_err(DiskError::at("make a file in", dir))?;
         Ok(Self {
             file: BufWriter::with_capacity(BUFFER, file),
+            dir: dir.to_owned(),
+            written: 0,
         })
     }
 
@@ -162,21 +183,32 @@ impl SpoolFile {
     ///
     /// # Errors
     /// What the system says to the last write.
-    pub fn finish(self) -> io::Result<Arc<dyn RandomRead>> {
+    #[expect(
+        clippy::boxed_local,
+        reason = "the shape of `Spool::finish`, which calls it"
+    )]
+    pub fn finish(self: Box<Self>) -> io::Result<Arc<dyn RandomRead>> {
         let file = self
             .file
             .into_inner()
-            .map_err(io::IntoInnerError::into_error)?;
+            .map_err(|error| named(SPOOL, &self.dir, self.written)(error.into_error()))?;
         Ok(Arc::new(FileBlob::from_file(file)?))
     }
 }
 
 impl Write for SpoolFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        let count = self
+            .file
+            .write(bytes)
+            .map_err(named(SPOOL, &self.dir, self.written))?;
+        self.written += count as u64;
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.file
+            .flush()
+            .map_err(named(SPOOL, &self.dir, self.written))
     }
 }
