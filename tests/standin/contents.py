@@ -126,7 +126,7 @@ def binutils(e, arch, version):
 
 def _add_bytecode(e, paths):
     """Ships .pyc at three levels, equal ones hard linked, as Fedora's and AL2023's Python packages do."""
-    jobs = [(path, int(e[path].mtime), e[path].data) for path in paths]
+    jobs = [(path, e[path].mtime, e[path].data) for path in paths]
     for (path, mtime, _), levels in zip(jobs, compiled(jobs)):
         folder, name = posixpath.split(path)
         made = {}
