@@ -19,7 +19,7 @@ from signing import Keyring
 HERE = Path(__file__).parent
 _CODE = ('arch.py', 'build.py', 'entries.py', 'signing.py', 'spec.py', 'keys/amazon-linux.secret.asc',
          'keys/other.secret.asc')
-_CONTENTS = ('contents.py', 'alternatives.sh', 'keys/amazon-linux.public.asc')
+_CONTENTS = ('contents.py', 'bytecode.py', 'alternatives.sh', 'keys/amazon-linux.public.asc')
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,9 @@
 """What no Debian package holds: each function edits one source's entries, named by the table's `contents`."""
 
-import importlib.util
-import marshal
 import posixpath
-from functools import cache
 from pathlib import Path
 
+from bytecode import compiled
 from entries import DIRECTORIES, directory, file, filesystem_links, hard, link
 
 HERE = Path(__file__).parent
@@ -126,26 +124,16 @@ def binutils(e, arch, version):
         e[f'/usr/bin/ld.{flavour}'] = e.pop(f'/usr/bin/{arch.triplet}-ld.{flavour}')
 
 
-@cache
-def _bytecode(data, path, mtime, level):
-    code = compile(data, path, 'exec', dont_inherit=True, optimize=level)
-    stamp = b''.join(n.to_bytes(4, 'little') for n in (0, mtime, len(data)))
-    return importlib.util.MAGIC_NUMBER + stamp + marshal.dumps(code)
-
-
-def _add_bytecode(e, path):
+def _add_bytecode(e, paths):
     """Ships .pyc at three levels, equal ones hard linked, as Fedora's and AL2023's Python packages do."""
-    source = e[path]
-    folder, name = posixpath.split(path)
-    made = {}
-    for level, suffix in ((0, ''), (1, '.opt-1'), (2, '.opt-2')):
-        target = f'{folder}/__pycache__/{name[:-3]}.cpython-311{suffix}.pyc'
-        try:
-            data = _bytecode(source.data, path, int(source.mtime), level)
-        except SyntaxError:
-            return                  # lib2to3's test data
-        first = made.setdefault(data, target)
-        e[target] = file(data, mtime=source.mtime) if first == target else hard(first)
+    jobs = [(path, e[path].mtime, e[path].data) for path in paths]
+    for (path, mtime, _), levels in zip(jobs, compiled(jobs)):
+        folder, name = posixpath.split(path)
+        made = {}
+        for data, suffix in zip(levels, ('', '.opt-1', '.opt-2')):
+            target = f'{folder}/__pycache__/{name[:-3]}.cpython-311{suffix}.pyc'
+            first = made.setdefault(data, target)
+            e[target] = file(data, mtime=mtime) if first == target else hard(first)
 
 
 SITECUSTOMIZE = '''# Debian's Python looks in dist-packages; AL2023's packages install to site-packages.
@@ -165,9 +153,8 @@ def python(e, arch, version):
             del e[path]
     e[f'{stdlib}/sitecustomize.py'] = file(SITECUSTOMIZE)
     e[f'{stdlib}/site-packages'] = e['/usr/lib64/python3.11/site-packages'] = directory()
-    for path in [p for p in e if p.startswith(stdlib) and p.endswith('.py') and '/test/' not in p]:
-        if e[path].kind == 'file':
-            _add_bytecode(e, path)
+    _add_bytecode(e, [p for p in e if p.startswith(stdlib) and p.endswith('.py') and '/test/' not in p
+                      and e[p].kind == 'file'])
 
 
 def _to_site_packages(e):

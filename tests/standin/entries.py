@@ -81,6 +81,8 @@ def read_deb(deb, arch, entries):
             if member.isdir() or _DROPPED.search(original):
                 continue
             path = al2023_path(original, arch)
+            # rpmbuild would do so anyway, but bytecode holds its source's time.
+            mtime = min(int(member.mtime), EPOCH)
             if member.issym():
                 target = posixpath.normpath(posixpath.join(posixpath.dirname(original), member.linkname))
                 target = al2023_path(target, arch)
@@ -88,13 +90,13 @@ def read_deb(deb, arch, entries):
                     continue        # joined by the /usr merge
                 if not member.linkname.startswith('/'):
                     target = posixpath.relpath(target, posixpath.dirname(path))
-                entries[path] = Entry('link', mode=0o777, mtime=member.mtime, target=target)
+                entries[path] = Entry('link', mode=0o777, mtime=mtime, target=target)
             elif member.islnk():
                 target = al2023_path('/' + member.linkname.removeprefix('./'), arch)
-                entries[path] = Entry('hard', mode=member.mode, mtime=member.mtime, target=target)
+                entries[path] = Entry('hard', mode=member.mode, mtime=mtime, target=target)
             elif member.isreg():
                 data = tar.extractfile(member).read()
-                entries[path] = Entry('file', data, member.mode & 0o7777, member.mtime)
+                entries[path] = Entry('file', data, member.mode & 0o7777, mtime)
 
 
 def version_of(deb):
