@@ -109,7 +109,12 @@ impl Diagnose for ImageError {
 ///
 /// # Errors
 /// [`ImageError`] for a malformed base config and for values that cannot be expanded.
-pub fn assemble(platform: Platform, base: &BaseImage, layers: &[NewLayer], settings: &Settings<'_>) -> Result<Image, ImageError> {
+pub fn assemble(
+    platform: Platform,
+    base: &BaseImage,
+    layers: &[NewLayer],
+    settings: &Settings<'_>,
+) -> Result<Image, ImageError> {
     let created = rfc3339(settings.epoch);
     let config = config_of(base, layers, settings, &created)?;
     let config_bytes = canonical::canonical(&Value::Object(config.clone()));
@@ -133,7 +138,14 @@ pub fn assemble(platform: Platform, base: &BaseImage, layers: &[NewLayer], setti
     let manifest = canonical::canonical(&manifest);
     let mut descriptor = Descriptor::of(media_type::MANIFEST, &manifest);
     descriptor.platform = Some(platform.into());
-    Ok(Image { platform, descriptor, manifest, config_descriptor, config: config_bytes, layers: descriptors })
+    Ok(Image {
+        platform,
+        descriptor,
+        manifest,
+        config_descriptor,
+        config: config_bytes,
+        layers: descriptors,
+    })
 }
 
 /// Returns the bytes of an index over `images`, in the order given, and its descriptor.
@@ -154,7 +166,11 @@ fn in_oci_terms(layer: &Descriptor) -> Descriptor {
         media_type::DOCKER_LAYER_GZIP => media_type::LAYER_GZIP,
         other => other,
     };
-    Descriptor { media_type: media_type.to_owned(), platform: None, ..layer.clone() }
+    Descriptor {
+        media_type: media_type.to_owned(),
+        platform: None,
+        ..layer.clone()
+    }
 }
 
 fn config_of(
@@ -163,7 +179,10 @@ fn config_of(
     settings: &Settings<'_>,
     created: &str,
 ) -> Result<Map<String, Value>, ImageError> {
-    let malformed = |field| ImageError::BaseConfig { base: base.reference.clone(), field };
+    let malformed = |field| ImageError::BaseConfig {
+        base: base.reference.clone(),
+        field,
+    };
     let mut config = base.config.clone();
 
     let diff_ids = config
@@ -174,13 +193,25 @@ fn config_of(
         .ok_or_else(|| malformed("rootfs.diff_ids"))?;
     if diff_ids.len() != base.layers.len() {
         let (layers, diff_ids) = (base.layers.len(), diff_ids.len());
-        return Err(ImageError::BaseLayers { base: base.reference.clone(), layers, diff_ids });
+        return Err(ImageError::BaseLayers {
+            base: base.reference.clone(),
+            layers,
+            diff_ids,
+        });
     }
-    diff_ids.extend(layers.iter().map(|new| new.layer.diff_id.to_string().into()));
+    diff_ids.extend(
+        layers
+            .iter()
+            .map(|new| new.layer.diff_id.to_string().into()),
+    );
 
     let history = config.entry("history").or_insert_with(|| json!([]));
     let history = history.as_array_mut().ok_or_else(|| malformed("history"))?;
-    history.extend(layers.iter().map(|new| json!({"created": created, "created_by": new.created_by})));
+    history.extend(
+        layers
+            .iter()
+            .map(|new| json!({"created": created, "created_by": new.created_by})),
+    );
     let ends_empty = !settings.config.env.is_empty() || settings.config.cmd.is_some();
     if ends_empty {
         history.push(json!({"created": created, "created_by": "imgbuild: configuration", "empty_layer": true}));
@@ -212,14 +243,21 @@ impl From<ArgError> for RunError {
 
 /// Sets what the recipe says; everything else keeps the base's value.
 fn set_run(run: &mut Map<String, Value>, settings: &Settings<'_>) -> Result<(), RunError> {
-    let Settings { config, user, args, .. } = *settings;
+    let Settings {
+        config, user, args, ..
+    } = *settings;
     let mut env = base_env(run).ok_or(RunError::Malformed("config.Env"))?;
     let lookup = {
         let env: BTreeMap<String, String> = env.iter().cloned().collect();
         move |name: &str| env.get(name).cloned()
     };
     let expand = |key: &str, text: &str| args.expand(key, text, &lookup);
-    let all = |key: &str, texts: &[String]| texts.iter().map(|text| expand(key, text)).collect::<Result<Vec<_>, _>>();
+    let all = |key: &str, texts: &[String]| {
+        texts
+            .iter()
+            .map(|text| expand(key, text))
+            .collect::<Result<Vec<_>, _>>()
+    };
 
     // The base's variables keep their places; new ones follow, sorted.
     for (name, value) in &config.env {
@@ -230,11 +268,17 @@ fn set_run(run: &mut Map<String, Value>, settings: &Settings<'_>) -> Result<(), 
         }
     }
     if !env.is_empty() {
-        let env: Vec<String> = env.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let env: Vec<String> = env
+            .into_iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         run.insert("Env".to_owned(), env.into());
     }
     if let Some(entrypoint) = &config.entrypoint {
-        run.insert("Entrypoint".to_owned(), all("config.entrypoint", entrypoint)?.into());
+        run.insert(
+            "Entrypoint".to_owned(),
+            all("config.entrypoint", entrypoint)?.into(),
+        );
         // As with a Dockerfile's ENTRYPOINT: the base's arguments were meant for the base's program.
         run.remove("Cmd");
     }
@@ -242,20 +286,32 @@ fn set_run(run: &mut Map<String, Value>, settings: &Settings<'_>) -> Result<(), 
         run.insert("Cmd".to_owned(), all("config.cmd", cmd)?.into());
     }
     if let Some(workdir) = &config.workdir {
-        run.insert("WorkingDir".to_owned(), expand("config.workdir", workdir)?.into());
+        run.insert(
+            "WorkingDir".to_owned(),
+            expand("config.workdir", workdir)?.into(),
+        );
     }
     if let Some(user) = user {
         // Numbers, so that Kubernetes' runAsNonRoot can tell; the names are in /etc/passwd.
-        run.insert("User".to_owned(), format!("{}:{}", user.uid, user.group_id()).into());
+        run.insert(
+            "User".to_owned(),
+            format!("{}:{}", user.uid, user.group_id()).into(),
+        );
     }
     if let Some(signal) = &config.stop_signal {
         run.insert("StopSignal".to_owned(), signal.clone().into());
     }
     if !config.expose.is_empty() {
         let ports = run.entry("ExposedPorts").or_insert_with(|| json!({}));
-        let ports = ports.as_object_mut().ok_or(RunError::Malformed("config.ExposedPorts"))?;
+        let ports = ports
+            .as_object_mut()
+            .ok_or(RunError::Malformed("config.ExposedPorts"))?;
         for port in &config.expose {
-            let port = if port.contains('/') { port.clone() } else { format!("{port}/tcp") };
+            let port = if port.contains('/') {
+                port.clone()
+            } else {
+                format!("{port}/tcp")
+            };
             ports.insert(port, json!({}));
         }
     }
@@ -264,9 +320,14 @@ fn set_run(run: &mut Map<String, Value>, settings: &Settings<'_>) -> Result<(), 
         if labels.is_null() {
             *labels = json!({});
         }
-        let labels = labels.as_object_mut().ok_or(RunError::Malformed("config.Labels"))?;
+        let labels = labels
+            .as_object_mut()
+            .ok_or(RunError::Malformed("config.Labels"))?;
         for (name, value) in &config.labels {
-            labels.insert(name.clone(), expand(&format!("config.labels.{name}"), value)?.into());
+            labels.insert(
+                name.clone(),
+                expand(&format!("config.labels.{name}"), value)?.into(),
+            );
         }
     }
     if let Some(check) = &config.healthcheck {
@@ -295,10 +356,16 @@ fn base_env(run: &Map<String, Value>) -> Option<Vec<(String, String)>> {
 fn healthcheck(check: &Healthcheck) -> Value {
     let test = match &check.cmd {
         HealthCommand::Shell(command) => vec!["CMD-SHELL".to_owned(), command.clone()],
-        HealthCommand::Exec(command) => std::iter::once("CMD".to_owned()).chain(command.iter().cloned()).collect(),
+        HealthCommand::Exec(command) => std::iter::once("CMD".to_owned())
+            .chain(command.iter().cloned())
+            .collect(),
     };
     let mut fields = Map::from_iter([("Test".to_owned(), Value::from(test))]);
-    for (name, duration) in [("Interval", check.interval), ("Timeout", check.timeout), ("StartPeriod", check.start_period)] {
+    for (name, duration) in [
+        ("Interval", check.interval),
+        ("Timeout", check.timeout),
+        ("StartPeriod", check.start_period),
+    ] {
         if let Some(duration) = duration {
             fields.insert(name.to_owned(), duration.nanoseconds().into());
         }
@@ -312,9 +379,17 @@ fn healthcheck(check: &Healthcheck) -> Value {
 /// Standard annotations; those the recipe gives as labels are repeated, as they describe the image too.
 ///
 /// <https://github.com/opencontainers/image-spec/blob/main/annotations.md>
-fn annotations(base: &BaseImage, config: &Map<String, Value>, settings: &Settings<'_>, created: &str) -> BTreeMap<String, String> {
+fn annotations(
+    base: &BaseImage,
+    config: &Map<String, Value>,
+    settings: &Settings<'_>,
+    created: &str,
+) -> BTreeMap<String, String> {
     const PREFIX: &str = "org.opencontainers.image.";
-    let labels = config.get("config").and_then(|run| run.get("Labels")).and_then(Value::as_object);
+    let labels = config
+        .get("config")
+        .and_then(|run| run.get("Labels"))
+        .and_then(Value::as_object);
     let mut out: BTreeMap<String, String> = settings
         .config
         .labels
@@ -338,11 +413,16 @@ pub fn rfc3339(epoch: i64) -> String {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_index = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_index + 2) / 5 + 1;
-    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
+    let month = if month_index < 10 {
+        month_index + 3
+    } else {
+        month_index - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
@@ -354,7 +434,9 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
     let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
     let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
     let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    let zone = text.get(19..)?.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+    let zone = text
+        .get(19..)?
+        .trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
     let offset = match zone {
         "Z" | "z" => 0,
         _ => {
@@ -363,7 +445,11 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
             sign * (hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60)
         }
     };
-    let (shifted_year, shifted_month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
+    let (shifted_year, shifted_month) = if month <= 2 {
+        (year - 1, month + 9)
+    } else {
+        (year, month - 3)
+    };
     let era = shifted_year.div_euclid(400);
     let year_of_era = shifted_year.rem_euclid(400);
     let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
@@ -379,12 +465,25 @@ mod tests {
 
     #[test]
     fn times_are_written_and_read_as_the_specification_asks() {
-        for (epoch, text) in [(0, "1970-01-01T00:00:00Z"), (MADE_MTIME, "2000-01-01T00:00:00Z"), (1_788_134_399, "2026-08-30T23:59:59Z")] {
+        for (epoch, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (MADE_MTIME, "2000-01-01T00:00:00Z"),
+            (1_788_134_399, "2026-08-30T23:59:59Z"),
+        ] {
             assert_eq!(rfc3339(epoch), text);
             assert_eq!(parse_rfc3339(text), Some(epoch));
         }
-        assert_eq!(parse_rfc3339("2000-01-01T01:00:00.123456789+01:00"), Some(MADE_MTIME));
-        for text in ["", "yesterday", "2000-01-01", "2000-01-01T01:00:00", "2000-01-01T01:00:00é"] {
+        assert_eq!(
+            parse_rfc3339("2000-01-01T01:00:00.123456789+01:00"),
+            Some(MADE_MTIME)
+        );
+        for text in [
+            "",
+            "yesterday",
+            "2000-01-01",
+            "2000-01-01T01:00:00",
+            "2000-01-01T01:00:00é",
+        ] {
             assert_eq!(parse_rfc3339(text), None, "{text}");
         }
     }
@@ -396,9 +495,16 @@ mod tests {
             "rootfs": {"type": "layers", "diff_ids": [Digest::of(b"base").to_string()]},
             "history": [{"created_by": "base"}],
         });
-        let Value::Object(config) = config else { unreachable!("written as an object") };
+        let Value::Object(config) = config else {
+            unreachable!("written as an object")
+        };
         let layer = Descriptor::of(media_type::DOCKER_LAYER_GZIP, b"base layer");
-        BaseImage { reference: "r.io/base:1".to_owned(), manifest: Digest::of(b"m"), config, layers: vec![layer] }
+        BaseImage {
+            reference: "r.io/base:1".to_owned(),
+            manifest: Digest::of(b"m"),
+            config,
+            layers: vec![layer],
+        }
     }
 
     #[test]
@@ -414,20 +520,38 @@ mod tests {
         )
         .expect("a valid section");
         let args = Args::default();
-        let settings = Settings { name: "app", config: &section, user: None, args: &args, epoch: 0 };
+        let settings = Settings {
+            name: "app",
+            config: &section,
+            user: None,
+            args: &args,
+            epoch: 0,
+        };
         let platform = "linux/amd64".parse().expect("supported");
         let image = assemble(platform, &base(), &[], &settings).expect("assembles");
         let config: Value = serde_json::from_slice(&image.config).expect("JSON");
         assert_eq!(config["x-unknown"]["kept"], true);
-        assert_eq!(config["config"]["Env"], json!(["PATH=/app/bin:/usr/bin:/bin", "A=1"]));
+        assert_eq!(
+            config["config"]["Env"],
+            json!(["PATH=/app/bin:/usr/bin:/bin", "A=1"])
+        );
         assert_eq!(config["config"]["Cmd"], json!(["python"]));
-        assert_eq!(config["config"]["Healthcheck"]["Interval"], 30_000_000_000_u64);
+        assert_eq!(
+            config["config"]["Healthcheck"]["Interval"],
+            30_000_000_000_u64
+        );
         assert_eq!(config["config"]["ExposedPorts"], json!({"5000/tcp": {}}));
         assert_eq!(config["history"][0], json!({"created_by": "base"}));
         let manifest: Value = serde_json::from_slice(&image.manifest).expect("JSON");
         assert_eq!(manifest["layers"][0]["mediaType"], media_type::LAYER_GZIP);
-        assert_eq!(manifest["annotations"]["org.opencontainers.image.base.name"], "r.io/base:1");
-        assert_eq!(manifest["annotations"]["org.opencontainers.image.version"], "1");
+        assert_eq!(
+            manifest["annotations"]["org.opencontainers.image.base.name"],
+            "r.io/base:1"
+        );
+        assert_eq!(
+            manifest["annotations"]["org.opencontainers.image.version"],
+            "1"
+        );
     }
 
     #[test]
@@ -435,8 +559,17 @@ mod tests {
         let mut base = base();
         base.layers.clear();
         let (section, args) = (ConfigSection::default(), Args::default());
-        let settings = Settings { name: "app", config: &section, user: None, args: &args, epoch: 0 };
+        let settings = Settings {
+            name: "app",
+            config: &section,
+            user: None,
+            args: &args,
+            epoch: 0,
+        };
         let platform = "linux/amd64".parse().expect("supported");
-        assert!(matches!(assemble(platform, &base, &[], &settings), Err(ImageError::BaseLayers { .. })));
+        assert!(matches!(
+            assemble(platform, &base, &[], &settings),
+            Err(ImageError::BaseLayers { .. })
+        ));
     }
 }

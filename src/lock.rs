@@ -119,7 +119,11 @@ impl BaseLayer {
     /// Returns the layer's descriptor.
     #[must_use]
     pub fn descriptor(&self) -> Descriptor {
-        Blob { digest: self.digest, size: self.size }.descriptor(&self.media_type)
+        Blob {
+            digest: self.digest,
+            size: self.size,
+        }
+        .descriptor(&self.media_type)
     }
 }
 
@@ -309,8 +313,12 @@ impl Diagnose for LockError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Missing { command, .. } | Self::Stale { command, .. } => Some(format!("run `{command}`")),
-            Self::Syntax { .. } => Some("restore it from version control, or delete it and run `imgbuild lock`".to_owned()),
+            Self::Missing { command, .. } | Self::Stale { command, .. } => {
+                Some(format!("run `{command}`"))
+            }
+            Self::Syntax { .. } => Some(
+                "restore it from version control, or delete it and run `imgbuild lock`".to_owned(),
+            ),
             Self::Format { .. } => Some("use the imgbuild that made it, or lock again".to_owned()),
         }
     }
@@ -337,7 +345,10 @@ impl Lock {
         }
         let Format { format } = toml::from_str(text).map_err(|error| syntax(&error))?;
         if format != FORMAT {
-            return Err(LockError::Format { name: name.to_owned(), found: format });
+            return Err(LockError::Format {
+                name: name.to_owned(),
+                found: format,
+            });
         }
         toml::from_str(text).map_err(|error| syntax(&error))
     }
@@ -346,16 +357,28 @@ impl Lock {
     #[must_use]
     pub fn render(&self) -> String {
         let body = toml::to_string(self).expect("a lock holds only what TOML can say");
-        format!("# Written by `imgbuild lock`. Do not edit: change recipe.toml and run it again.\n\n{body}")
+        format!(
+            "# Written by `imgbuild lock`. Do not edit: change recipe.toml and run it again.\n\n{body}"
+        )
     }
 
     /// Checks that the lock was made from `recipe` and, where it has one, from this `uv.lock`.
     ///
     /// # Errors
     /// [`LockError::Stale`] with what changed and the command to run.
-    pub fn check_fresh(&self, name: &str, command: &str, recipe: &Recipe, uv_lock: Option<Digest>) -> Result<(), LockError> {
+    pub fn check_fresh(
+        &self,
+        name: &str,
+        command: &str,
+        recipe: &Recipe,
+        uv_lock: Option<Digest>,
+    ) -> Result<(), LockError> {
         let stale = |why: &str| {
-            Err(LockError::Stale { name: name.to_owned(), why: why.to_owned(), command: command.to_owned() })
+            Err(LockError::Stale {
+                name: name.to_owned(),
+                why: why.to_owned(),
+                command: command.to_owned(),
+            })
         };
         if self.recipe != recipe.checksum() {
             return stale("the recipe has changed since it was written");
@@ -369,6 +392,9 @@ impl Lock {
     /// Returns the base image of `platform`.
     #[must_use]
     pub fn base_of(&self, platform: Platform) -> Option<&BasePlatform> {
-        self.base.platforms.iter().find(|base| base.platform == platform)
+        self.base
+            .platforms
+            .iter()
+            .find(|base| base.platform == platform)
     }
 }

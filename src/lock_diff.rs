@@ -44,7 +44,12 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Adding { kind, name, to } => write!(f, "  Adding {kind} {name} {to}"),
-            Self::Updating { kind, name, from, to } => write!(f, "Updating {kind} {name} {from} -> {to}"),
+            Self::Updating {
+                kind,
+                name,
+                from,
+                to,
+            } => write!(f, "Updating {kind} {name} {from} -> {to}"),
             Self::Removing { kind, name, from } => write!(f, "Removing {kind} {name} {from}"),
         }
     }
@@ -61,14 +66,23 @@ pub fn changes(old: Option<&Lock>, new: &Lock) -> Vec<Change> {
         match before.get(&(kind, name.clone())) {
             None => out.push(Change::Adding { kind, name, to }),
             Some(from) if from.exact != after[&(kind, name.clone())].exact => {
-                out.push(Change::Updating { kind, name, from: from.shown.clone(), to });
+                out.push(Change::Updating {
+                    kind,
+                    name,
+                    from: from.shown.clone(),
+                    to,
+                });
             }
             Some(_) => {}
         }
     }
     for ((kind, name), from) in before {
         if !after.contains_key(&(kind, name.clone())) {
-            out.push(Change::Removing { kind, name, from: from.shown });
+            out.push(Change::Removing {
+                kind,
+                name,
+                from: from.shown,
+            });
         }
     }
     out
@@ -83,11 +97,20 @@ struct Pin {
 fn pins(lock: &Lock) -> BTreeMap<(&'static str, String), Pin> {
     let mut out = BTreeMap::new();
     let base = lock.base.digest.to_string();
-    out.insert(("base", lock.base.image.clone()), Pin { shown: base.clone(), exact: base });
+    out.insert(
+        ("base", lock.base.image.clone()),
+        Pin {
+            shown: base.clone(),
+            exact: base,
+        },
+    );
     for rpm in &lock.rpms {
         let pin: &mut Pin = out
             .entry(("rpm", format!("{}.{}", rpm.name, rpm.arch)))
-            .or_insert_with(|| Pin { shown: String::new(), exact: String::new() });
+            .or_insert_with(|| Pin {
+                shown: String::new(),
+                exact: String::new(),
+            });
         append(&mut pin.shown, &rpm.evr);
         // The source package is what an advisory names.
         if let Some(source) = &rpm.source {
@@ -98,7 +121,10 @@ fn pins(lock: &Lock) -> BTreeMap<(&'static str, String), Pin> {
     for wheel in &lock.wheels {
         let pin: &mut Pin = out
             .entry(("wheel", wheel.name.clone()))
-            .or_insert_with(|| Pin { shown: String::new(), exact: String::new() });
+            .or_insert_with(|| Pin {
+                shown: String::new(),
+                exact: String::new(),
+            });
         if pin.shown.is_empty() || !pin.shown.split(' ').any(|version| version == wheel.version) {
             append(&mut pin.shown, &wheel.version);
         }

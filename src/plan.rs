@@ -47,7 +47,10 @@ impl Diagnose for PlanError {
     }
 
     fn hint(&self) -> Option<String> {
-        Some(format!("add \"{}\" to image.platforms in the recipe and run `imgbuild lock`", self.platform))
+        Some(format!(
+            "add \"{}\" to image.platforms in the recipe and run `imgbuild lock`",
+            self.platform
+        ))
     }
 }
 
@@ -67,13 +70,23 @@ pub fn plan<'a>(
         .map(|&platform| {
             let base = lock.base_of(platform).ok_or_else(|| PlanError {
                 platform,
-                known: lock.base.platforms.iter().map(|base| base.platform.to_string()).collect::<Vec<_>>().join(", "),
+                known: lock
+                    .base
+                    .platforms
+                    .iter()
+                    .map(|base| base.platform.to_string())
+                    .collect::<Vec<_>>()
+                    .join(", "),
             })?;
             Ok(Plan {
                 platform,
                 stage,
                 base,
-                rpms: lock.rpms.iter().filter(|rpm| rpm.is_in(platform, stage)).collect(),
+                rpms: lock
+                    .rpms
+                    .iter()
+                    .filter(|rpm| rpm.is_in(platform, stage))
+                    .collect(),
                 wheels: lock
                     .wheels
                     .iter()

@@ -19,8 +19,14 @@ pub struct Root {
 }
 
 /// Below these, contents are kept: accounts, repositories, keys, the loader's configuration, the rpm database.
-const KEPT_BELOW: [&str; 6] =
-    ["etc", "usr/lib/sysimage/rpm", "usr/lib/sysusers.d", "usr/share/dnf5/repos.d", "usr/share/distribution-gpg-keys", "var/lib/rpm"];
+const KEPT_BELOW: [&str; 6] = [
+    "etc",
+    "usr/lib/sysimage/rpm",
+    "usr/lib/sysusers.d",
+    "usr/share/dnf5/repos.d",
+    "usr/share/distribution-gpg-keys",
+    "var/lib/rpm",
+];
 
 /// And these, wherever they are.
 const KEPT_FILES: [&str; 1] = ["usr/lib/os-release"];
@@ -33,7 +39,9 @@ const LARGEST_KEPT: u64 = 512 << 20;
 pub fn keep(path: &LayerPath, size: u64) -> bool {
     let below = |folder: &&str| {
         let folder = folder.as_bytes();
-        path.as_bytes().strip_prefix(folder).is_some_and(|rest| rest.starts_with(b"/"))
+        path.as_bytes()
+            .strip_prefix(folder)
+            .is_some_and(|rest| rest.starts_with(b"/"))
     };
     size <= LARGEST_KEPT
         && (effects::reads(path)
@@ -68,10 +76,16 @@ impl Root {
     /// Returns the files in the folder at `folder`, following links, by name and contents, sorted by name.
     #[must_use]
     pub fn read_folder(&self, folder: &str) -> Vec<(LayerPath, &[u8])> {
-        let Some(folder) = LayerPath::parse(folder).ok().and_then(|path| self.tree.resolve(&path).ok()) else {
+        let Some(folder) = LayerPath::parse(folder)
+            .ok()
+            .and_then(|path| self.tree.resolve(&path).ok())
+        else {
             return Vec::new();
         };
-        let inside = self.tree.within(&folder).filter(|(path, _)| path.parent().as_ref() == Some(&folder));
+        let inside = self
+            .tree
+            .within(&folder)
+            .filter(|(path, _)| path.parent().as_ref() == Some(&folder));
         inside
             .filter_map(|(path, _)| {
                 let target = self.tree.resolve(path).ok()?;
@@ -87,7 +101,9 @@ impl Root {
             let folder = self.tree.resolve(&LayerPath::parse(folder).ok()?).ok()?;
             let names = database::OLD_MAINS.into_iter().chain([database::MAIN]);
             let mut files = names.filter_map(|name| folder.join(name).ok());
-            files.any(|file| self.tree.get(&file).is_some()).then_some(folder)
+            files
+                .any(|file| self.tree.get(&file).is_some())
+                .then_some(folder)
         })
     }
 
@@ -96,8 +112,15 @@ impl Root {
     /// # Errors
     /// [`DatabaseError`] if it is malformed, or of a kind that is recognised and not read.
     pub fn rpm_database(&self) -> Result<Option<Database>, DatabaseError> {
-        let Some(folder) = self.rpm_folder() else { return Ok(None) };
-        let file = |name: &str| folder.join(name).ok().and_then(|path| self.read_node(&path));
+        let Some(folder) = self.rpm_folder() else {
+            return Ok(None);
+        };
+        let file = |name: &str| {
+            folder
+                .join(name)
+                .ok()
+                .and_then(|path| self.read_node(&path))
+        };
         let main = file(database::MAIN).or_else(|| database::OLD_MAINS.into_iter().find_map(file));
         database::read(main.unwrap_or_default(), file(database::LOG)).map(Some)
     }
@@ -126,7 +149,9 @@ impl Root {
         let tree = index::decode(take(&mut rest, length)?)?;
         let mut files = BTreeMap::new();
         while !rest.is_empty() {
-            let raw: [u8; 32] = take(&mut rest, 32)?.try_into().expect("32 bytes were taken");
+            let raw: [u8; 32] = take(&mut rest, 32)?
+                .try_into()
+                .expect("32 bytes were taken");
             let length = take_length(&mut rest)?;
             let content = take(&mut rest, length)?;
             let digest = Digest::from_raw(raw);
@@ -175,9 +200,18 @@ mod tests {
     fn sample() -> Root {
         let mut root = Root::default();
         let path = |text: &str| LayerPath::parse(text).expect(text);
-        root.tree.insert(path("usr/lib/os-release"), Node::made_file(Content::of(b"ID=x"), 0o644));
-        root.tree.insert(path("etc/os-release"), Node::made_symlink("../usr/lib/os-release"));
-        root.tree.insert(path("etc/dnf/vars/a"), Node::made_file(Content::of(b"1"), 0o644));
+        root.tree.insert(
+            path("usr/lib/os-release"),
+            Node::made_file(Content::of(b"ID=x"), 0o644),
+        );
+        root.tree.insert(
+            path("etc/os-release"),
+            Node::made_symlink("../usr/lib/os-release"),
+        );
+        root.tree.insert(
+            path("etc/dnf/vars/a"),
+            Node::made_file(Content::of(b"1"), 0o644),
+        );
         root.files.insert(Digest::of(b"ID=x"), b"ID=x".to_vec());
         root.files.insert(Digest::of(b"1"), b"1".to_vec());
         root
@@ -197,7 +231,10 @@ mod tests {
         let bytes = root.encode();
         assert_eq!(Root::decode(&bytes).expect("as written"), root);
         for cut in 0..bytes.len() {
-            assert!(Root::decode(&bytes[..cut]).map_or(true, |part| part != root), "cut at {cut}");
+            assert!(
+                Root::decode(&bytes[..cut]).map_or(true, |part| part != root),
+                "cut at {cut}"
+            );
         }
     }
 }

@@ -75,8 +75,12 @@ impl Diagnose for SourceError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Conflict { .. } => Some("leave it out of one rule with `exclude = [...]`".to_owned()),
-            Self::Owner { .. } => Some("declare it under [user], or leave `owner` out for root".to_owned()),
+            Self::Conflict { .. } => {
+                Some("leave it out of one rule with `exclude = [...]`".to_owned())
+            }
+            Self::Owner { .. } => {
+                Some("declare it under [user], or leave `owner` out for root".to_owned())
+            }
             Self::Destination { .. } => None,
         }
     }
@@ -103,14 +107,21 @@ fn destination(rule: &CopyRule, entry: &SourceEntry) -> Result<LayerPath, Source
 ///
 /// # Errors
 /// [`SourceError`] for rules that contradict one another and owners the image does not have.
-pub fn lay_out(rules: &[CopyRule], list: &SourceList, owner: impl Fn(&str) -> Option<(u32, u32)>) -> Result<Tree, SourceError> {
+pub fn lay_out(
+    rules: &[CopyRule],
+    list: &SourceList,
+    owner: impl Fn(&str) -> Option<(u32, u32)>,
+) -> Result<Tree, SourceError> {
     let mut tree = Tree::default();
     let mut placed_by = std::collections::BTreeMap::new();
     for (rule, entries) in rules.iter().zip(&list.rules) {
         let (uid, gid) = match &rule.owner {
             None => (0, 0),
             Some(name) => {
-                let missing = || SourceError::Owner { from: rule.from.clone(), owner: name.clone() };
+                let missing = || SourceError::Owner {
+                    from: rule.from.clone(),
+                    owner: name.clone(),
+                };
                 owner(name).ok_or_else(missing)?
             }
         };
@@ -121,14 +132,28 @@ pub fn lay_out(rules: &[CopyRule], list: &SourceList, owner: impl Fn(&str) -> Op
             }
             let (kind, mode) = match &entry.kind {
                 SourceKind::Dir => (Kind::Dir, 0o755),
-                SourceKind::File { content, executable } => (Kind::File(*content), if *executable { 0o755 } else { 0o644 }),
+                SourceKind::File {
+                    content,
+                    executable,
+                } => (
+                    Kind::File(*content),
+                    if *executable { 0o755 } else { 0o644 },
+                ),
                 SourceKind::Symlink(target) => (Kind::Symlink(target.clone()), 0o777),
             };
-            let node = Node { kind, meta: Meta::made(mode).owned_by(uid, gid) };
+            let node = Node {
+                kind,
+                meta: Meta::made(mode).owned_by(uid, gid),
+            };
             match tree.get(&path) {
                 Some(present) if *present != node && !(present.is_dir() && node.is_dir()) => {
-                    let first: &&CopyRule = placed_by.get(&path).expect("every node placed is recorded");
-                    return Err(SourceError::Conflict { path, first: first.from.clone(), second: rule.from.clone() });
+                    let first: &&CopyRule =
+                        placed_by.get(&path).expect("every node placed is recorded");
+                    return Err(SourceError::Conflict {
+                        path,
+                        first: first.from.clone(),
+                        second: rule.from.clone(),
+                    });
                 }
                 Some(_) => {}
                 None => {
@@ -151,10 +176,21 @@ pub fn checksum(rules: &[CopyRule], list: &SourceList) -> Digest {
             entries.iter().map(move |entry| {
                 let (kind, detail) = match &entry.kind {
                     SourceKind::Dir => ("dir", String::new()),
-                    SourceKind::File { content, executable } => (if *executable { "program" } else { "file" }, content.digest.to_string()),
+                    SourceKind::File {
+                        content,
+                        executable,
+                    } => (
+                        if *executable { "program" } else { "file" },
+                        content.digest.to_string(),
+                    ),
                     SourceKind::Symlink(target) => ("symlink", crate::layer::path::show(target)),
                 };
-                [rule.from.clone(), entry.path.to_string(), kind.to_owned(), detail]
+                [
+                    rule.from.clone(),
+                    entry.path.to_string(),
+                    kind.to_owned(),
+                    detail,
+                ]
             })
         })
         .collect();
@@ -166,12 +202,23 @@ mod tests {
     use super::*;
 
     fn rule(from: &str, to: &str) -> CopyRule {
-        CopyRule { from: from.to_owned(), to: to.to_owned(), exclude: Vec::new(), owner: None }
+        CopyRule {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            exclude: Vec::new(),
+            owner: None,
+        }
     }
 
     fn file(path: &str, bytes: &[u8]) -> SourceEntry {
         let path = LayerPath::parse(path).expect(path);
-        SourceEntry { path, kind: SourceKind::File { content: Content::of(bytes), executable: false } }
+        SourceEntry {
+            path,
+            kind: SourceKind::File {
+                content: Content::of(bytes),
+                executable: false,
+            },
+        }
     }
 
     fn paths(tree: &Tree) -> Vec<String> {
@@ -180,20 +227,42 @@ mod tests {
 
     #[test]
     fn a_folder_goes_into_its_destination_and_a_file_becomes_it() {
-        let folder = vec![SourceEntry { path: LayerPath::root(), kind: SourceKind::Dir }, file("app.py", b"x")];
-        let rules = [rule("src", "/app/src"), rule("pyproject.toml", "/app/p.toml"), rule("docs/README", "/app/")];
-        let list = SourceList { rules: vec![folder, vec![file("", b"p")], vec![file("", b"r")]] };
+        let folder = vec![
+            SourceEntry {
+                path: LayerPath::root(),
+                kind: SourceKind::Dir,
+            },
+            file("app.py", b"x"),
+        ];
+        let rules = [
+            rule("src", "/app/src"),
+            rule("pyproject.toml", "/app/p.toml"),
+            rule("docs/README", "/app/"),
+        ];
+        let list = SourceList {
+            rules: vec![folder, vec![file("", b"p")], vec![file("", b"r")]],
+        };
         let tree = lay_out(&rules, &list, |_| None).expect("no conflict");
-        assert_eq!(paths(&tree), ["/app/README", "/app/p.toml", "/app/src", "/app/src/app.py"]);
+        assert_eq!(
+            paths(&tree),
+            ["/app/README", "/app/p.toml", "/app/src", "/app/src/app.py"]
+        );
     }
 
     #[test]
     fn rules_that_contradict_one_another_are_named() {
         let rules = [rule("a", "/x"), rule("b", "/x")];
-        let same = SourceList { rules: vec![vec![file("", b"1")], vec![file("", b"1")]] };
+        let same = SourceList {
+            rules: vec![vec![file("", b"1")], vec![file("", b"1")]],
+        };
         assert!(lay_out(&rules, &same, |_| None).is_ok());
-        let differs = SourceList { rules: vec![vec![file("", b"1")], vec![file("", b"2")]] };
+        let differs = SourceList {
+            rules: vec![vec![file("", b"1")], vec![file("", b"2")]],
+        };
         let error = lay_out(&rules, &differs, |_| None).expect_err("a conflict");
-        assert_eq!(error.to_string(), "copy rules a and b both put something different at /x");
+        assert_eq!(
+            error.to_string(),
+            "copy rules a and b both put something different at /x"
+        );
     }
 }

@@ -35,9 +35,20 @@ pub fn write(accounts: &Accounts, below: Stacked<'_>, tree: &mut Tree, contents:
         let Some(bytes) = bytes else { continue };
         let path = LayerPath::parse(format!("etc/{name}")).expect("a fixed path");
         let path = below.resolve(&path).unwrap_or(path);
-        let meta = below.get(&path).map_or_else(|| Meta::made(mode), |node| node.meta.clone());
+        let meta = below
+            .get(&path)
+            .map_or_else(|| Meta::made(mode), |node| node.meta.clone());
         let content = contents.add_inline(bytes);
-        tree.insert(path, Node { kind: Kind::File(content), meta: Meta { mtime: MADE_MTIME, ..meta } });
+        tree.insert(
+            path,
+            Node {
+                kind: Kind::File(content),
+                meta: Meta {
+                    mtime: MADE_MTIME,
+                    ..meta
+                },
+            },
+        );
     }
 }
 
@@ -60,11 +71,20 @@ pub fn add_user(
             ..NewUser::regular(&user.name, user.uid)
         })?;
     }
-    if let Some(home) = LayerPath::parse(user.home_folder()).ok().and_then(|home| below.resolve(&home).ok()) {
+    if let Some(home) = LayerPath::parse(user.home_folder())
+        .ok()
+        .and_then(|home| below.resolve(&home).ok())
+    {
         // Empty, unlike useradd's: nothing of /etc/skel is wanted by a service.
         if below.get(&home).is_none() && !home.is_root() {
             let meta = Meta::made(0o700).owned_by(user.uid, user.group_id());
-            tree.insert(home, Node { kind: Kind::Dir, meta });
+            tree.insert(
+                home,
+                Node {
+                    kind: Kind::Dir,
+                    meta,
+                },
+            );
         }
     }
     Ok(())

@@ -136,8 +136,12 @@ impl Diagnose for BuildError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Missing { .. } => Some("run without --offline".to_owned()),
-            Self::NoInterpreter(_) | Self::OtherPackage { .. } => Some("run `imgbuild lock` again".to_owned()),
-            Self::Sink { .. } | Self::Spool(_) => Some("check the space with `df -h`, or use another --cache-dir".to_owned()),
+            Self::NoInterpreter(_) | Self::OtherPackage { .. } => {
+                Some("run `imgbuild lock` again".to_owned())
+            }
+            Self::Sink { .. } | Self::Spool(_) => {
+                Some("check the space with `df -h`, or use another --cache-dir".to_owned())
+            }
             _ => self.inner().and_then(Diagnose::hint),
         }
     }

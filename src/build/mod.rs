@@ -93,14 +93,27 @@ pub struct Workshop<'a> {
 ///
 /// # Errors
 /// [`BuildError`] with the input, path or layer it is about.
-pub fn build(plan: &Plan<'_>, materials: &Materials<'_>, workshop: &Workshop<'_>) -> Result<Image, BuildError> {
-    let mut work = Work { root: materials.root, upper: Tree::default(), layers: Vec::new(), workshop };
+pub fn build(
+    plan: &Plan<'_>,
+    materials: &Materials<'_>,
+    workshop: &Workshop<'_>,
+) -> Result<Image, BuildError> {
+    let mut work = Work {
+        root: materials.root,
+        upper: Tree::default(),
+        layers: Vec::new(),
+        workshop,
+    };
     let mut accounts = accounts_layer::read(materials.root, materials.lock.epoch);
 
     if !plan.rpms.is_empty() {
         let made = rpm_layer::make(plan, materials, workshop.spools, &mut accounts)?;
         let requests = materials.recipe.packages(plan.stage).join(" ");
-        work.add(format!("imgbuild: rpm: {requests}"), made.tree, &made.contents)?;
+        work.add(
+            format!("imgbuild: rpm: {requests}"),
+            made.tree,
+            &made.contents,
+        )?;
     }
     if plan.stage == Stage::Builder {
         let config = ConfigSection::default();
@@ -110,18 +123,44 @@ pub fn build(plan: &Plan<'_>, materials: &Materials<'_>, workshop: &Workshop<'_>
         let (mut tree, mut contents) = (Tree::default(), Contents::default());
         accounts_layer::add_user(user, &mut accounts, work.below(), &mut tree)?;
         accounts_layer::write(&accounts, work.below(), &mut tree, &mut contents);
-        work.add(format!("imgbuild: user: {} ({}:{})", user.name, user.uid, user.group_id()), tree, &contents)?;
+        work.add(
+            format!(
+                "imgbuild: user: {} ({}:{})",
+                user.name,
+                user.uid,
+                user.group_id()
+            ),
+            tree,
+            &contents,
+        )?;
     }
     if let Some(python) = &materials.recipe.python {
         let venv = python_layers::make(plan, materials, python)?;
-        work.add(format!("imgbuild: python: {} (pure wheels)", python.venv), venv.pure, &venv.contents)?;
-        work.add(format!("imgbuild: python: {} (native wheels)", python.venv), venv.native, &venv.contents)?;
+        work.add(
+            format!("imgbuild: python: {} (pure wheels)", python.venv),
+            venv.pure,
+            &venv.contents,
+        )?;
+        work.add(
+            format!("imgbuild: python: {} (native wheels)", python.venv),
+            venv.native,
+            &venv.contents,
+        )?;
     }
     if !materials.recipe.copy.is_empty() {
         let owner = |name: &str| accounts.user(name).map(|user| (user.uid, user.gid));
         let tree = source::lay_out(&materials.recipe.copy, materials.source, owner)?;
-        let from: Vec<&str> = materials.recipe.copy.iter().map(|rule| rule.from.as_str()).collect();
-        work.add(format!("imgbuild: copy: {}", from.join(" ")), tree, materials.source_contents)?;
+        let from: Vec<&str> = materials
+            .recipe
+            .copy
+            .iter()
+            .map(|rule| rule.from.as_str())
+            .collect();
+        work.add(
+            format!("imgbuild: copy: {}", from.join(" ")),
+            tree,
+            materials.source_contents,
+        )?;
     }
     work.assemble(plan, materials, &materials.recipe.config)
 }
@@ -136,21 +175,39 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn below(&self) -> Stacked<'_> {
-        Stacked { lower: &self.root.tree, upper: &self.upper }
+        Stacked {
+            lower: &self.root.tree,
+            upper: &self.upper,
+        }
     }
 
     /// Writes `tree` as the next layer, unless there is nothing in it.
-    fn add(&mut self, created_by: String, tree: Tree, contents: &Contents) -> Result<(), BuildError> {
+    fn add(
+        &mut self,
+        created_by: String,
+        tree: Tree,
+        contents: &Contents,
+    ) -> Result<(), BuildError> {
         if tree.is_empty() {
             return Ok(());
         }
         let mut tree = self.through_links(tree)?;
         parents::complete(&mut tree, self.below())?;
-        let options = WriteOptions { codec: Codec::GzipV1, threads: self.workshop.threads };
-        let disk = |source| BuildError::Sink { layer: created_by.clone(), source };
+        let options = WriteOptions {
+            codec: Codec::GzipV1,
+            threads: self.workshop.threads,
+        };
+        let disk = |source| BuildError::Sink {
+            layer: created_by.clone(),
+            source,
+        };
         let mut pending = self.workshop.sink.begin().map_err(disk)?;
-        let layer = write_layer(&tree, contents, &options, &mut *pending)
-            .map_err(|error| BuildError::Write { layer: created_by.clone(), error: Box::new(error) })?;
+        let layer = write_layer(&tree, contents, &options, &mut *pending).map_err(|error| {
+            BuildError::Write {
+                layer: created_by.clone(),
+                error: Box::new(error),
+            }
+        })?;
         pending.commit(&layer).map_err(disk)?;
         let new = NewLayer { layer, created_by };
         (self.workshop.finished)(&new);
@@ -170,7 +227,12 @@ impl Work<'_> {
             if node.is_dir() && self.below().get(&at).is_some_and(|below| !below.is_dir()) {
                 at = self.below().resolve(&at)?;
             }
-            if node.is_dir() && self.below().get(&at).is_some_and(crate::layer::Node::is_dir) {
+            if node.is_dir()
+                && self
+                    .below()
+                    .get(&at)
+                    .is_some_and(crate::layer::Node::is_dir)
+            {
                 continue;
             }
             out.insert(at, node);
@@ -178,13 +240,33 @@ impl Work<'_> {
         Ok(out)
     }
 
-    fn assemble(self, plan: &Plan<'_>, materials: &Materials<'_>, config: &ConfigSection) -> Result<Image, BuildError> {
-        let user = materials.recipe.user.as_ref().filter(|_| plan.stage == Stage::Runtime);
+    fn assemble(
+        self,
+        plan: &Plan<'_>,
+        materials: &Materials<'_>,
+        config: &ConfigSection,
+    ) -> Result<Image, BuildError> {
+        let user = materials
+            .recipe
+            .user
+            .as_ref()
+            .filter(|_| plan.stage == Stage::Runtime);
         let name = match plan.stage {
             Stage::Runtime => materials.recipe.image.name.clone(),
             Stage::Builder => format!("{}-builder", materials.recipe.image.name),
         };
-        let settings = Settings { name: &name, config, user, args: materials.args, epoch: materials.epoch };
-        Ok(image::assemble(plan.platform, materials.base, &self.layers, &settings)?)
+        let settings = Settings {
+            name: &name,
+            config,
+            user,
+            args: materials.args,
+            epoch: materials.epoch,
+        };
+        Ok(image::assemble(
+            plan.platform,
+            materials.base,
+            &self.layers,
+            &settings,
+        )?)
     }
 }

@@ -8,8 +8,8 @@ use crate::accounts::Accounts;
 use crate::layer::tree::Stacked;
 use crate::layer::{Content, Contents, Kind, LayerPath, Node, Tree};
 use crate::plan::Plan;
-use crate::rpm::database::{self, Added, InstallFacts};
 use crate::root::Root;
+use crate::rpm::database::{self, Added, InstallFacts};
 use crate::rpm::effects::overlay::path_test;
 use crate::rpm::effects::{self, Arriving, SysusersFiles};
 use crate::rpm::file::PackageFile;
@@ -34,22 +34,38 @@ pub(super) fn make(
     let root = materials.root;
     let mut rpmdb = root.rpm_database()?.unwrap_or_default();
     let unpacked = unpack(plan, materials, spools)?;
-    let kept: Vec<Header> = rpmdb.packages.iter().map(|package| package.header.clone()).collect();
+    let kept: Vec<Header> = rpmdb
+        .packages
+        .iter()
+        .map(|package| package.header.clone())
+        .collect();
     let mut contents = Contents::default();
     for package in &unpacked {
         contents.extend(package.locations.clone());
     }
 
-    let arriving: Vec<Arriving<'_>> =
-        unpacked.iter().map(|package| Arriving { header: package.package.header(), upgrades: false }).collect();
+    let arriving: Vec<Arriving<'_>> = unpacked
+        .iter()
+        .map(|package| Arriving {
+            header: package.package.header(),
+            upgrades: false,
+        })
+        .collect();
     let scriptlets = effects::inventory(&arriving, &kept.iter().collect::<Vec<_>>(), &[]);
     // Users first: files are owned by name.
-    let below = Stacked { lower: &root.tree, upper: &NOTHING };
+    let below = Stacked {
+        lower: &root.tree,
+        upper: &NOTHING,
+    };
     let test = |test, path: &LayerPath| path_test(below, test, path);
     let declared = sysusers(&unpacked, &contents)?;
     effects::apply_accounts(&scriptlets, &sysusers_of(root), &declared, &test, accounts)?;
 
-    let base = Base { tree: &root.tree, kept: &kept, erased: &[] };
+    let base = Base {
+        tree: &root.tree,
+        kept: &kept,
+        erased: &[],
+    };
     let installed = install::install(base, &AccountOwners(accounts), &unpacked)?;
     let mut tree = installed.tree;
     // A file of the base that was moved aside is written again under its new name.
@@ -68,7 +84,10 @@ pub(super) fn make(
             Some(bytes) => Ok(bytes.clone()),
             None => contents.read(content),
         };
-        let placed = Stacked { lower: &root.tree, upper: &tree };
+        let placed = Stacked {
+            lower: &root.tree,
+            upper: &tree,
+        };
         effects::apply_after(&scriptlets, placed, accounts, plan.platform.arch, &read)?
     };
     changes.merge_into(&mut tree, &mut contents);
@@ -96,7 +115,9 @@ const SYSUSERS: [&str; 2] = ["etc/sysusers.d", "usr/lib/sysusers.d"];
 
 /// Returns the declarations of users that the base holds.
 fn sysusers_of(root: &Root) -> SysusersFiles {
-    let files = SYSUSERS.into_iter().flat_map(|folder| root.read_folder(folder));
+    let files = SYSUSERS
+        .into_iter()
+        .flat_map(|folder| root.read_folder(folder));
     files.map(|(path, bytes)| (path, bytes.to_vec())).collect()
 }
 
@@ -107,9 +128,14 @@ fn sysusers(packages: &[Unpacked], contents: &Contents) -> Result<SysusersFiles,
         for (entry, content) in package.files.entries.iter().zip(&package.contents) {
             let folder = entry.path.parent().unwrap_or_default();
             if let Some(content) = content
-                && SYSUSERS.iter().any(|wanted| wanted.as_bytes() == folder.as_bytes())
+                && SYSUSERS
+                    .iter()
+                    .any(|wanted| wanted.as_bytes() == folder.as_bytes())
             {
-                out.insert(entry.path.clone(), contents.read(content).map_err(BuildError::Spool)?);
+                out.insert(
+                    entry.path.clone(),
+                    contents.read(content).map_err(BuildError::Spool)?,
+                );
             }
         }
     }
@@ -117,29 +143,52 @@ fn sysusers(packages: &[Unpacked], contents: &Contents) -> Result<SysusersFiles,
 }
 
 /// Opens, checks and unpacks every package, several at once, in the order of the plan.
-fn unpack(plan: &Plan<'_>, materials: &Materials<'_>, spools: &dyn SpoolSource) -> Result<Vec<Unpacked>, BuildError> {
-    let selection = Selection { docs: materials.recipe.rpm.docs, ..Selection::default() };
+fn unpack(
+    plan: &Plan<'_>,
+    materials: &Materials<'_>,
+    spools: &dyn SpoolSource,
+) -> Result<Vec<Unpacked>, BuildError> {
+    let selection = Selection {
+        docs: materials.recipe.rpm.docs,
+        ..Selection::default()
+    };
     plan.rpms
         .par_iter()
         .map(|locked| {
-            let blob = materials.blobs.open(&locked.digest).ok_or_else(|| BuildError::Missing {
-                what: format!("{}.rpm", locked.nevra()),
-                digest: locked.digest,
+            let blob = materials
+                .blobs
+                .open(&locked.digest)
+                .ok_or_else(|| BuildError::Missing {
+                    what: format!("{}.rpm", locked.nevra()),
+                    digest: locked.digest,
+                })?;
+            let package = PackageFile::open(&*blob).map_err(|error| BuildError::Open {
+                package: locked.nevra(),
+                error,
             })?;
-            let package = PackageFile::open(&*blob)
-                .map_err(|error| BuildError::Open { package: locked.nevra(), error })?;
             if package.nevra() != locked.nevra() {
-                return Err(BuildError::OtherPackage { locked: locked.nevra(), found: package.nevra() });
+                return Err(BuildError::OtherPackage {
+                    locked: locked.nevra(),
+                    found: package.nevra(),
+                });
             }
             let spool = spools.spool().map_err(BuildError::Spool)?;
-            Ok(payload::unpack(&package, &*blob, &selection, Limits::default(), spool)?)
+            Ok(payload::unpack(
+                &package,
+                &*blob,
+                &selection,
+                Limits::default(),
+                spool,
+            )?)
         })
         .collect()
 }
 
 /// Puts the database where the base has it, and removes what must not outlive the old one.
 fn write_database(root: &Root, bytes: &[u8], tree: &mut Tree, contents: &mut Contents) {
-    let folder = root.rpm_folder().unwrap_or_else(|| LayerPath::parse(database::FOLDERS[0]).expect("a fixed path"));
+    let folder = root
+        .rpm_folder()
+        .unwrap_or_else(|| LayerPath::parse(database::FOLDERS[0]).expect("a fixed path"));
     let at = |name: &str| folder.join(name).expect("a fixed name");
     let content = contents.add_inline(bytes);
     tree.insert(at(database::MAIN), Node::made_file(content, 0o644));

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::Flags;
 use super::failure::Failure;
 use super::terminal::Terminal;
 use super::tools::Tools;
-use super::Flags;
 use crate::edge::build::{self, Job};
 use crate::edge::layout::Format;
 use crate::edge::project::Project;
@@ -70,12 +70,26 @@ pub(super) fn run(flags: &BuildFlags, all: &Flags, terminal: &Terminal) -> Resul
             StageFlag::Builder => Stage::Builder,
         },
         epoch: epoch(lock.epoch)?,
-        threads: flags.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+        threads: flags
+            .threads
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
     };
     let tell = |text: &str| terminal.remark(text);
-    let edges = build::Edges { store: &tools.store, fetcher: &tools.fetcher, registry: &tools.registry, progress: &*tools.progress, tell: &tell };
+    let edges = build::Edges {
+        store: &tools.store,
+        fetcher: &tools.fetcher,
+        registry: &tools.registry,
+        progress: &*tools.progress,
+        tell: &tell,
+    };
     let built = build::build(&tools.runtime, &job, &edges)?;
-    let written = build::write(&built, &flags.output, flags.format, &flags.tag, &project.recipe.image.name)?;
+    let written = build::write(
+        &built,
+        &flags.output,
+        flags.format,
+        &flags.tag,
+        &project.recipe.image.name,
+    )?;
     terminal.detail(&format!("epoch {}", job.epoch));
     terminal.remark(&format!("wrote {}", flags.output.display()));
     if all.json {
@@ -112,10 +126,16 @@ fn settings(texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let mut out = BTreeMap::new();
     for text in texts {
         let Some((name, value)) = text.split_once('=') else {
-            return Err(Failure::usage(format!("--set {text}: there is no `=`"), "write --set NAME=VALUE"));
+            return Err(Failure::usage(
+                format!("--set {text}: there is no `=`"),
+                "write --set NAME=VALUE",
+            ));
         };
         if out.insert(name.to_owned(), value.to_owned()).is_some() {
-            return Err(Failure::usage(format!("--set {name} is given twice"), "keep one of them"));
+            return Err(Failure::usage(
+                format!("--set {name} is given twice"),
+                "keep one of them",
+            ));
         }
     }
     Ok(out)
@@ -126,10 +146,18 @@ fn settings(texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
 /// <https://reproducible-builds.org/specs/source-date-epoch/>
 fn epoch(locked: i64) -> Result<i64, Failure> {
     match std::env::var("SOURCE_DATE_EPOCH") {
-        Ok(text) if !text.is_empty() => text.parse().ok().filter(|epoch| (0..=253_402_300_799).contains(epoch)).ok_or_else(|| {
-            let message = format!("SOURCE_DATE_EPOCH is `{text}`: wanted seconds since 1970 UTC");
-            Failure::usage(message, "unset it, or set it to a number such as `$(git log -1 --format=%ct)`")
-        }),
+        Ok(text) if !text.is_empty() => text
+            .parse()
+            .ok()
+            .filter(|epoch| (0..=253_402_300_799).contains(epoch))
+            .ok_or_else(|| {
+                let message =
+                    format!("SOURCE_DATE_EPOCH is `{text}`: wanted seconds since 1970 UTC");
+                Failure::usage(
+                    message,
+                    "unset it, or set it to a number such as `$(git log -1 --format=%ct)`",
+                )
+            }),
         _ => Ok(locked),
     }
 }

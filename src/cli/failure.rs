@@ -24,13 +24,21 @@ impl<E: Diagnose> From<E> for Failure {
             }
             source = cause.source();
         }
-        Self { class: error.class(), message, hint: error.hint() }
+        Self {
+            class: error.class(),
+            message,
+            hint: error.hint(),
+        }
     }
 }
 
 impl Failure {
     /// Wraps a mistake in usage.
     pub(super) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { class: Class::Usage, message: message.into(), hint: Some(hint.into()) }
+        Self {
+            class: Class::Usage,
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::Flags;
 use super::failure::Failure;
 use super::terminal::Terminal;
 use super::tools::Tools;
-use super::Flags;
 use crate::edge::project::Project;
 use crate::edge::resolve::{self, Update};
 use crate::lock_diff;
@@ -31,7 +31,11 @@ pub(super) fn run(flags: &LockFlags, all: &Flags, terminal: &Terminal) -> Result
     if flags.check {
         project.fresh_lock()?;
         terminal.remark("the lock is up to date");
-        return if all.json { terminal.data(r#"{"fresh":true}"#) } else { Ok(()) };
+        return if all.json {
+            terminal.data(r#"{"fresh":true}"#)
+        } else {
+            Ok(())
+        };
     }
     if let Some(name) = &flags.why {
         return why(&project, name, terminal);
@@ -41,7 +45,11 @@ pub(super) fn run(flags: &LockFlags, all: &Flags, terminal: &Terminal) -> Result
     // Nothing to do costs no look at the network.
     if update.is_nothing() && old.is_some() && project.fresh_lock().is_ok() {
         terminal.remark("the lock is up to date");
-        return if all.json { terminal.data(r#"{"changes":[]}"#) } else { Ok(()) };
+        return if all.json {
+            terminal.data(r#"{"changes":[]}"#)
+        } else {
+            Ok(())
+        };
     }
     let tools = Tools::new(all, false, terminal)?;
     let tell = |text: &str| terminal.remark(text);
@@ -49,7 +57,13 @@ pub(super) fn run(flags: &LockFlags, all: &Flags, terminal: &Terminal) -> Result
         &project,
         old.as_ref(),
         &update,
-        &resolve::Sources { store: &tools.store, fetcher: &tools.fetcher, registry: &tools.registry, progress: &*tools.progress, tell: &tell },
+        &resolve::Sources {
+            store: &tools.store,
+            fetcher: &tools.fetcher,
+            registry: &tools.registry,
+            progress: &*tools.progress,
+            tell: &tell,
+        },
     ))?;
     let changes = lock_diff::changes(old.as_ref(), &resolved);
     project.write_lock(&resolved)?;
@@ -73,7 +87,10 @@ fn why(project: &Project, name: &str, terminal: &Terminal) -> Result<(), Failure
         let Some(rpm) = lock.rpms.iter().find(|rpm| rpm.name == name) else {
             if indent.is_empty() {
                 let message = format!("`{name}` is not in the lock");
-                return Err(Failure::usage(message, "it may be part of the base: only what is added is locked"));
+                return Err(Failure::usage(
+                    message,
+                    "it may be part of the base: only what is added is locked",
+                ));
             }
             continue;
         };

@@ -18,7 +18,13 @@ use terminal::Terminal;
 
 /// Builds OCI images bit for bit from a recipe and a lock.
 #[derive(Parser)]
-#[command(name = "imgbuild", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "imgbuild",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -93,7 +99,8 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<(), Failure> {
         Verb::Lock(flags) => lock::run(&flags, &cli.flags, terminal),
         Verb::Build(flags) => build::run(&flags, &cli.flags, terminal),
         Verb::Schema => {
-            let schema = serde_json::to_string_pretty(&crate::recipe::json_schema()).expect("a Value always serialises");
+            let schema = serde_json::to_string_pretty(&crate::recipe::json_schema())
+                .expect("a Value always serialises");
             terminal.data(&schema)
         }
         Verb::Completions { shell } => {

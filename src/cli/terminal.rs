@@ -14,7 +14,11 @@ pub(super) struct Terminal {
 
 impl Terminal {
     pub(super) fn new(json: bool, quiet: bool, verbose: bool) -> Self {
-        Self { json, quiet, verbose }
+        Self {
+            json,
+            quiet,
+            verbose,
+        }
     }
 
     /// Tells whether standard error is a terminal that bars can be drawn on.
@@ -33,9 +37,14 @@ impl Terminal {
     /// A failed write is a failure: whoever reads the result must not take silence for an answer.
     pub(super) fn data(&self, text: &str) -> Result<(), Failure> {
         let mut out = std::io::stdout().lock();
-        writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| {
-            Failure::usage(format!("cannot write to standard output: {error}"), "check where the output goes")
-        })
+        writeln!(out, "{text}")
+            .and_then(|()| out.flush())
+            .map_err(|error| {
+                Failure::usage(
+                    format!("cannot write to standard output: {error}"),
+                    "check where the output goes",
+                )
+            })
     }
 
     /// Writes a remark to standard error, unless only errors are wanted.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::Flags;
 use super::failure::Failure;
 use super::terminal::Terminal;
-use super::Flags;
 use crate::edge::fetch::{FetchOptions, Fetcher, Mirror};
 use crate::edge::progress::{self, Mode, Progress};
 use crate::edge::registry::{Credentials, Registry};
@@ -41,7 +41,11 @@ impl Tools {
             ca_file: flags.ca_file.clone().or(config.ca_file),
             ..FetchOptions::default()
         };
-        let mode = if terminal.is_quiet() { Mode::None } else { flags.progress };
+        let mode = if terminal.is_quiet() {
+            Mode::None
+        } else {
+            flags.progress
+        };
         let fetcher = Fetcher::new(options)?;
         let credentials = Credentials::from_environment(|name| std::env::var_os(name));
         Ok(Self {
@@ -53,7 +57,12 @@ impl Tools {
                 .worker_threads(2)
                 .enable_all()
                 .build()
-                .map_err(|error| Failure::usage(format!("cannot start threads: {error}"), "check `ulimit -u`"))?,
+                .map_err(|error| {
+                    Failure::usage(
+                        format!("cannot start threads: {error}"),
+                        "check `ulimit -u`",
+                    )
+                })?,
         })
     }
 }

@@ -110,8 +110,13 @@ impl Diagnose for BaseError {
         match self {
             Self::Source(error) => error.hint(),
             Self::Store(error) => error.hint(),
-            Self::Platform { .. } => Some("take it out of image.platforms, or choose another base".to_owned()),
-            Self::Mismatch { .. } => Some("the registry or cache served other bytes than the lock pins; do not use them".to_owned()),
+            Self::Platform { .. } => {
+                Some("take it out of image.platforms, or choose another base".to_owned())
+            }
+            Self::Mismatch { .. } => Some(
+                "the registry or cache served other bytes than the lock pins; do not use them"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }
@@ -139,15 +144,28 @@ impl BaseShop<'_> {
     ///
     /// # Errors
     /// [`BaseError`] if it cannot be had or has no image for a platform.
-    pub async fn resolve(&self, pinned: Option<Blob>, platforms: &[Platform]) -> Result<(Blob, Vec<BasePlatform>), BaseError> {
+    pub async fn resolve(
+        &self,
+        pinned: Option<Blob>,
+        platforms: &[Platform],
+    ) -> Result<(Blob, Vec<BasePlatform>), BaseError> {
         let (top, bytes) = match pinned {
-            Some(top) => (top, self.document(&top.descriptor(media_type::INDEX)).await?),
+            Some(top) => (
+                top,
+                self.document(&top.descriptor(media_type::INDEX)).await?,
+            ),
             None => {
                 let (descriptor, bytes) = self.source.resolve(self.registry).await?;
                 let mut writer = self.store.writer()?;
                 writer.append(&bytes)?;
                 writer.commit(Some((descriptor.digest, None)))?;
-                (Blob { digest: descriptor.digest, size: bytes.len() as u64 }, bytes)
+                (
+                    Blob {
+                        digest: descriptor.digest,
+                        size: bytes.len() as u64,
+                    },
+                    bytes,
+                )
             }
         };
         let mut out = Vec::new();
@@ -155,11 +173,30 @@ impl BaseShop<'_> {
             Document::Index(index) => {
                 for &platform in platforms {
                     let entry = index.entry(platform).ok_or_else(|| {
-                        let shown = |d: &Descriptor| d.platform.as_ref().and_then(PlatformFields::platform);
-                        let found: Vec<_> = index.manifests.iter().filter_map(shown).map(|p| p.to_string()).collect();
-                        BaseError::Platform { image: self.reference.to_owned(), platform, found: found.join(", ") }
+                        let shown =
+                            |d: &Descriptor| d.platform.as_ref().and_then(PlatformFields::platform);
+                        let found: Vec<_> = index
+                            .manifests
+                            .iter()
+                            .filter_map(shown)
+                            .map(|p| p.to_string())
+                            .collect();
+                        BaseError::Platform {
+                            image: self.reference.to_owned(),
+                            platform,
+                            found: found.join(", "),
+                        }
                     })?;
-                    out.push(self.platform(platform, Blob { digest: entry.digest, size: entry.size }).await?);
+                    out.push(
+                        self.platform(
+                            platform,
+                            Blob {
+                                digest: entry.digest,
+                                size: entry.size,
+                            },
+                        )
+                        .await?,
+                    );
                 }
             }
             Document::Manifest(_) => {
@@ -172,28 +209,58 @@ impl BaseShop<'_> {
     }
 
     /// Reads the manifest and config of one platform.
-    async fn platform(&self, platform: Platform, manifest: Blob) -> Result<BasePlatform, BaseError> {
-        let Document::Manifest(parsed) = self.parse(&self.document(&manifest.descriptor(media_type::MANIFEST)).await?)? else {
+    async fn platform(
+        &self,
+        platform: Platform,
+        manifest: Blob,
+    ) -> Result<BasePlatform, BaseError> {
+        let Document::Manifest(parsed) = self.parse(
+            &self
+                .document(&manifest.descriptor(media_type::MANIFEST))
+                .await?,
+        )?
+        else {
             return Err(self.config_error("an index leads to another index"));
         };
         let config = self.config(&parsed.config).await?;
         let text = |name: &str| config.get(name).and_then(Value::as_str).unwrap_or_default();
         let found = format!("{}/{}", text("os"), text("architecture"));
         if found.parse() != Ok(platform) {
-            return Err(BaseError::Platform { image: self.reference.to_owned(), platform, found });
+            return Err(BaseError::Platform {
+                image: self.reference.to_owned(),
+                platform,
+                found,
+            });
         }
-        let diff_ids = diff_ids(&config).ok_or_else(|| self.config_error("rootfs.diff_ids is missing"))?;
+        let diff_ids =
+            diff_ids(&config).ok_or_else(|| self.config_error("rootfs.diff_ids is missing"))?;
         if diff_ids.len() != parsed.layers.len() {
-            return Err(self.config_error(&format!("{} diff_ids for {} layers", diff_ids.len(), parsed.layers.len())));
+            return Err(self.config_error(&format!(
+                "{} diff_ids for {} layers",
+                diff_ids.len(),
+                parsed.layers.len()
+            )));
         }
-        let layers = parsed.layers.iter().zip(diff_ids).map(|(layer, diff_id)| BaseLayer {
-            digest: layer.digest,
-            diff_id,
-            size: layer.size,
-            media_type: layer.media_type.clone(),
-        });
-        let config = Blob { digest: parsed.config.digest, size: parsed.config.size };
-        Ok(BasePlatform { platform, manifest, config, layers: layers.collect() })
+        let layers = parsed
+            .layers
+            .iter()
+            .zip(diff_ids)
+            .map(|(layer, diff_id)| BaseLayer {
+                digest: layer.digest,
+                diff_id,
+                size: layer.size,
+                media_type: layer.media_type.clone(),
+            });
+        let config = Blob {
+            digest: parsed.config.digest,
+            size: parsed.config.size,
+        };
+        Ok(BasePlatform {
+            platform,
+            manifest,
+            config,
+            layers: layers.collect(),
+        })
     }
 
     /// Gets everything of a pinned platform and reads it; a root that was read before comes from the store.
@@ -209,9 +276,14 @@ impl BaseShop<'_> {
         }
         let layers: Vec<Descriptor> = pinned.layers.iter().map(BaseLayer::descriptor).collect();
         let key = Digest::of(&json::canonical(&(ROOT_VERSION, &locked)));
-        let stored = self.store.get_derived("root", key).and_then(|bytes| Root::decode(&bytes).ok());
+        let stored = self
+            .store
+            .get_derived("root", key)
+            .and_then(|bytes| Root::decode(&bytes).ok());
         for layer in &layers {
-            self.source.blob(self.registry, self.store, layer, self.progress).await?;
+            self.source
+                .blob(self.registry, self.store, layer, self.progress)
+                .await?;
         }
         let root = match stored {
             Some(root) => root,
@@ -221,21 +293,40 @@ impl BaseShop<'_> {
                 root
             }
         };
-        let image =
-            BaseImage { reference: self.reference.to_owned(), manifest: pinned.manifest.digest, config, layers };
+        let image = BaseImage {
+            reference: self.reference.to_owned(),
+            manifest: pinned.manifest.digest,
+            config,
+            layers,
+        };
         Ok(Base { image, root })
     }
 
     /// Merges the layers.
     fn read(&self, pinned: &BasePlatform) -> Result<Root, BaseError> {
-        let mut root = Root { tree: Tree::default(), files: BTreeMap::new() };
+        let mut root = Root {
+            tree: Tree::default(),
+            files: BTreeMap::new(),
+        };
         for layer in &pinned.layers {
-            let blob = self.store.get(&layer.digest).ok_or_else(|| BaseError::Disk {
+            let blob = self
+                .store
+                .get(&layer.digest)
+                .ok_or_else(|| BaseError::Disk {
+                    image: self.reference.to_owned(),
+                    source: std::io::ErrorKind::NotFound.into(),
+                })?;
+            let applied = apply_layer(
+                &mut root.tree,
+                blob.reader(),
+                &ReadOptions::default(),
+                &mut root::keep,
+            )
+            .map_err(|error| BaseError::Layer {
                 image: self.reference.to_owned(),
-                source: std::io::ErrorKind::NotFound.into(),
+                layer: layer.digest,
+                error,
             })?;
-            let applied = apply_layer(&mut root.tree, blob.reader(), &ReadOptions::default(), &mut root::keep)
-                .map_err(|error| BaseError::Layer { image: self.reference.to_owned(), layer: layer.digest, error })?;
             if applied.diff_id != layer.diff_id {
                 return Err(BaseError::Mismatch {
                     image: self.reference.to_owned(),
@@ -260,14 +351,23 @@ impl BaseShop<'_> {
     }
 
     async fn document(&self, descriptor: &Descriptor) -> Result<Vec<u8>, BaseError> {
-        Ok(self.source.manifest(self.registry, self.store, descriptor).await?)
+        Ok(self
+            .source
+            .manifest(self.registry, self.store, descriptor)
+            .await?)
     }
 
     async fn config(&self, descriptor: &Descriptor) -> Result<Map<String, Value>, BaseError> {
-        let blob = self.source.blob(self.registry, self.store, descriptor, self.progress).await?;
+        let blob = self
+            .source
+            .blob(self.registry, self.store, descriptor, self.progress)
+            .await?;
         let bytes = blob
             .read_all(LARGEST_DOCUMENT)
-            .map_err(|source| BaseError::Disk { image: self.reference.to_owned(), source })?;
+            .map_err(|source| BaseError::Disk {
+                image: self.reference.to_owned(),
+                source,
+            })?;
         // Small and read whole: hashed again, so that a damaged cache is noticed.
         let found = Digest::of(&bytes);
         if found != descriptor.digest {
@@ -286,15 +386,23 @@ impl BaseShop<'_> {
     }
 
     fn parse(&self, bytes: &[u8]) -> Result<Document, BaseError> {
-        Document::parse(bytes).map_err(|error| BaseError::Document { image: self.reference.to_owned(), error })
+        Document::parse(bytes).map_err(|error| BaseError::Document {
+            image: self.reference.to_owned(),
+            error,
+        })
     }
 
     fn config_error(&self, why: &str) -> BaseError {
-        BaseError::Config { image: self.reference.to_owned(), why: why.to_owned() }
+        BaseError::Config {
+            image: self.reference.to_owned(),
+            why: why.to_owned(),
+        }
     }
 }
 
 fn diff_ids(config: &Map<String, Value>) -> Option<Vec<DiffId>> {
     let ids = config.get("rootfs")?.get("diff_ids")?.as_array()?;
-    ids.iter().map(|id| id.as_str()?.parse().ok().map(DiffId)).collect()
+    ids.iter()
+        .map(|id| id.as_str()?.parse().ok().map(DiffId))
+        .collect()
 }

@@ -13,7 +13,9 @@ use super::project::Project;
 use super::registry::Registry;
 use super::source_walk::{self, WalkError};
 use super::store::{BlobWriter, SpoolFile, Store};
-use crate::build::{self, BlobSource, BuildError, LayerSink, Materials, PendingLayer, SpoolSource, Workshop};
+use crate::build::{
+    self, BlobSource, BuildError, LayerSink, Materials, PendingLayer, SpoolSource, Workshop,
+};
 use crate::diagnose::{Class, Diagnose};
 use crate::image::{self, Image, NewLayer};
 use crate::layer::RandomRead;
@@ -119,7 +121,11 @@ impl Diagnose for EdgeBuildError {
 ///
 /// # Errors
 /// [`EdgeBuildError`]; nothing is written then but what the cache may keep.
-pub fn build(runtime: &tokio::runtime::Runtime, job: &Job<'_>, edges: &Edges<'_>) -> Result<Built, EdgeBuildError> {
+pub fn build(
+    runtime: &tokio::runtime::Runtime,
+    job: &Job<'_>,
+    edges: &Edges<'_>,
+) -> Result<Built, EdgeBuildError> {
     let recipe = &job.project.recipe;
     let plans = plan::plan(recipe, job.lock, job.platforms, job.stage)?;
     // The source tree first: it is at hand, and wrong more often than the network.
@@ -145,29 +151,53 @@ pub fn build(runtime: &tokio::runtime::Runtime, job: &Job<'_>, edges: &Edges<'_>
         };
         let finished = |new: &NewLayer| {
             let NewLayer { layer, created_by } = new;
-            (edges.tell)(&format!("{}: {created_by}: {} ({} bytes)", plan.platform, layer.digest, layer.size));
+            (edges.tell)(&format!(
+                "{}: {created_by}: {} ({} bytes)",
+                plan.platform, layer.digest, layer.size
+            ));
         };
-        let workshop =
-            Workshop { sink: edges.store, spools: edges.store, threads: job.threads, finished: &finished };
+        let workshop = Workshop {
+            sink: edges.store,
+            spools: edges.store,
+            threads: job.threads,
+            finished: &finished,
+        };
         images.push(build::build(plan, &materials, &workshop)?);
     }
     let index = (images.len() > 1).then(|| image::index(&images));
-    Ok(Built { images, index, store: edges.store.clone() })
+    Ok(Built {
+        images,
+        index,
+        store: edges.store.clone(),
+    })
 }
 
 /// Gets bases and inputs into the store, all at once.
-async fn obtain(job: &Job<'_>, plans: &[Plan<'_>], edges: &Edges<'_>) -> Result<Vec<Base>, EdgeBuildError> {
+async fn obtain(
+    job: &Job<'_>,
+    plans: &[Plan<'_>],
+    edges: &Edges<'_>,
+) -> Result<Vec<Base>, EdgeBuildError> {
     let reference = &job.project.recipe.base.image;
-    let source = reference.parse::<ImageSource>()?.seen_from(&job.project.folder);
-    let shop =
-        BaseShop { reference, source: &source, registry: edges.registry, store: edges.store, progress: edges.progress };
+    let source = reference
+        .parse::<ImageSource>()?
+        .seen_from(&job.project.folder);
+    let shop = BaseShop {
+        reference,
+        source: &source,
+        registry: edges.registry,
+        store: edges.store,
+        progress: edges.progress,
+    };
     let inputs = plans.iter().flat_map(Plan::inputs).map(|input| Input {
         what: input.what,
         urls: vec![input.url],
         digest: input.digest,
         size: input.size,
     });
-    let inputs = edges.fetcher.fetch_all(edges.store, inputs.collect(), edges.progress);
+    let inputs = edges
+        .fetcher
+        .fetch_all(edges.store, inputs.collect(), edges.progress);
     let bases = futures_util::future::try_join_all(plans.iter().map(|plan| shop.load(plan.base)));
     let (_, bases) = futures_util::future::try_join(
         async { inputs.await.map_err(EdgeBuildError::from) },
@@ -181,14 +211,23 @@ async fn obtain(job: &Job<'_>, plans: &[Plan<'_>], edges: &Edges<'_>) -> Result<
 ///
 /// # Errors
 /// [`EdgeBuildError::Layout`]; what was at `output` is then still there.
-pub fn write(built: &Built, output: &Path, format: Format, tags: &[String], name: &str) -> Result<Digest, EdgeBuildError> {
+pub fn write(
+    built: &Built,
+    output: &Path,
+    format: Format,
+    tags: &[String],
+    name: &str,
+) -> Result<Digest, EdgeBuildError> {
     let mut parts = Parts::new();
     for image in &built.images {
         for layer in &image.layers {
-            let blob = built.store.get(&layer.digest).ok_or_else(|| BuildError::Missing {
-                what: "a layer".to_owned(),
-                digest: layer.digest,
-            })?;
+            let blob = built
+                .store
+                .get(&layer.digest)
+                .ok_or_else(|| BuildError::Missing {
+                    what: "a layer".to_owned(),
+                    digest: layer.digest,
+                })?;
             parts.add(layer, blob);
         }
         parts.add(&image.config_descriptor, image.config.clone());
@@ -213,7 +252,8 @@ pub fn write(built: &Built, output: &Path, format: Format, tags: &[String], name
 
 impl BlobSource for Store {
     fn open(&self, digest: &Digest) -> Option<Arc<dyn RandomRead>> {
-        self.get(digest).map(|blob| Arc::new(blob) as Arc<dyn RandomRead>)
+        self.get(digest)
+            .map(|blob| Arc::new(blob) as Arc<dyn RandomRead>)
     }
 }
 
@@ -225,7 +265,9 @@ impl SpoolSource for Store {
 
 impl LayerSink for Store {
     fn begin(&self) -> io::Result<Box<dyn PendingLayer>> {
-        Ok(Box::new(StoredLayer(self.writer().map_err(io::Error::other)?)))
+        Ok(Box::new(StoredLayer(
+            self.writer().map_err(io::Error::other)?,
+        )))
     }
 }
 
@@ -244,12 +286,15 @@ impl Write for StoredLayer {
 
 impl PendingLayer for StoredLayer {
     fn commit(self: Box<Self>, layer: &Layer) -> io::Result<()> {
-        self.0.commit(Some((layer.digest, Some(layer.size)))).map(|_| ()).map_err(io::Error::other)
+        self.0
+            .commit(Some((layer.digest, Some(layer.size))))
+            .map(|_| ())
+            .map_err(io::Error::other)
     }
 }
 
 impl Spool for SpoolFile {
     fn finish(self: Box<Self>) -> io::Result<Arc<dyn RandomRead>> {
-        Self::finish(*self)
+        Self::finish(self)
     }
 }

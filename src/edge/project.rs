@@ -79,17 +79,26 @@ impl Diagnose for ProjectError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NoRecipe(_) => Some("name a recipe, or a folder that holds a recipe.toml".to_owned()),
+            Self::NoRecipe(_) => {
+                Some("name a recipe, or a folder that holds a recipe.toml".to_owned())
+            }
             Self::Disk { .. } => None,
             Self::Recipe { error, .. } => error.hint(),
-            Self::NoUvLock(path) => Some(format!("run `uv lock` in {}", path.parent().unwrap_or(path).display())),
+            Self::NoUvLock(path) => Some(format!(
+                "run `uv lock` in {}",
+                path.parent().unwrap_or(path).display()
+            )),
             Self::Lock(error) => error.hint(),
         }
     }
 }
 
 fn read(path: &Path) -> Result<String, ProjectError> {
-    fs::read_to_string(path).map_err(|source| ProjectError::Disk { action: "read", path: path.to_owned(), source })
+    fs::read_to_string(path).map_err(|source| ProjectError::Disk {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 impl Project {
@@ -98,17 +107,28 @@ impl Project {
     /// # Errors
     /// [`ProjectError`] if there is none or it is wrong.
     pub fn open(path: &Path) -> Result<Self, ProjectError> {
-        let recipe_path = if path.is_dir() { path.join("recipe.toml") } else { path.to_owned() };
+        let recipe_path = if path.is_dir() {
+            path.join("recipe.toml")
+        } else {
+            path.to_owned()
+        };
         if !recipe_path.exists() {
             return Err(ProjectError::NoRecipe(recipe_path));
         }
         let text = read(&recipe_path)?;
-        let recipe = Recipe::parse(&text).map_err(|error| ProjectError::Recipe { path: recipe_path.clone(), error })?;
+        let recipe = Recipe::parse(&text).map_err(|error| ProjectError::Recipe {
+            path: recipe_path.clone(),
+            error,
+        })?;
         let folder = match recipe_path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
             _ => PathBuf::from("."),
         };
-        Ok(Self { folder, recipe_path, recipe })
+        Ok(Self {
+            folder,
+            recipe_path,
+            recipe,
+        })
     }
 
     /// Returns where the lock is: `recipe.lock` for `recipe.toml`, `other.lock` for `other.toml`.
@@ -120,8 +140,15 @@ impl Project {
     /// Returns the command that locks this recipe, for hints.
     #[must_use]
     pub fn lock_command(&self) -> String {
-        let standard = self.recipe_path.file_name().is_some_and(|name| name == "recipe.toml");
-        let path = if standard { &self.folder } else { &self.recipe_path };
+        let standard = self
+            .recipe_path
+            .file_name()
+            .is_some_and(|name| name == "recipe.toml");
+        let path = if standard {
+            &self.folder
+        } else {
+            &self.recipe_path
+        };
         format!("imgbuild lock {}", path.display())
     }
 
@@ -134,7 +161,10 @@ impl Project {
         if !path.exists() {
             return Ok(None);
         }
-        Ok(Some(Lock::parse(&path.display().to_string(), &read(&path)?)?))
+        Ok(Some(Lock::parse(
+            &path.display().to_string(),
+            &read(&path)?,
+        )?))
     }
 
     /// Reads the lock and checks that it is of this recipe and project.
@@ -143,7 +173,10 @@ impl Project {
     /// [`ProjectError::Lock`] if it is missing or stale.
     pub fn fresh_lock(&self) -> Result<Lock, ProjectError> {
         let name = self.lock_path().display().to_string();
-        let lock = self.lock()?.ok_or_else(|| LockError::Missing { name: name.clone(), command: self.lock_command() })?;
+        let lock = self.lock()?.ok_or_else(|| LockError::Missing {
+            name: name.clone(),
+            command: self.lock_command(),
+        })?;
         let uv_lock = self.python()?.map(|files| files.checksum());
         lock.check_fresh(&name, &self.lock_command(), &self.recipe, uv_lock)?;
         Ok(lock)
@@ -154,13 +187,18 @@ impl Project {
     /// # Errors
     /// [`ProjectError`] if they cannot be read.
     pub fn python(&self) -> Result<Option<PythonFiles>, ProjectError> {
-        let Some(python) = &self.recipe.python else { return Ok(None) };
+        let Some(python) = &self.recipe.python else {
+            return Ok(None);
+        };
         let folder = self.folder.join(&python.project);
         let uv_lock = folder.join("uv.lock");
         if !uv_lock.exists() {
             return Err(ProjectError::NoUvLock(uv_lock));
         }
-        Ok(Some(PythonFiles { pyproject: read(&folder.join("pyproject.toml"))?, uv_lock: read(&uv_lock)? }))
+        Ok(Some(PythonFiles {
+            pyproject: read(&folder.join("pyproject.toml"))?,
+            uv_lock: read(&uv_lock)?,
+        }))
     }
 
     /// Writes the lock whole or not at all.
@@ -169,7 +207,11 @@ impl Project {
     /// [`ProjectError::Disk`].
     pub fn write_lock(&self, lock: &Lock) -> Result<(), ProjectError> {
         let path = self.lock_path();
-        let disk = |source| ProjectError::Disk { action: "write", path: path.clone(), source };
+        let disk = |source| ProjectError::Disk {
+            action: "write",
+            path: path.clone(),
+            source,
+        };
         let mut file = tempfile::Builder::new()
             .prefix(&format!(".{}.", lock::FILE_NAME))
             .tempfile_in(&self.folder)

@@ -18,8 +18,19 @@ use crate::source::{SourceEntry, SourceKind, SourceList};
 
 /// What is never copied, in every folder: version control, bytecode and the caches of tools.
 pub const NEVER_COPIED: [&str; 13] = [
-    ".git", ".hg", ".svn", "__pycache__", "*.py[co]", ".venv", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox",
-    ".nox", ".DS_Store", "*.swp",
+    ".git",
+    ".hg",
+    ".svn",
+    "__pycache__",
+    "*.py[co]",
+    ".venv",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".tox",
+    ".nox",
+    ".DS_Store",
+    "*.swp",
 ];
 
 /// Why the source tree cannot be read.
@@ -74,8 +85,13 @@ impl Diagnose for WalkError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Read { path, .. } => Some(format!("check with `ls -l {}`, or leave it out with `exclude`", path.display())),
-            Self::Special(_) | Self::Link { .. } => Some("leave it out with `exclude = [...]` in its copy rule".to_owned()),
+            Self::Read { path, .. } => Some(format!(
+                "check with `ls -l {}`, or leave it out with `exclude`",
+                path.display()
+            )),
+            Self::Special(_) | Self::Link { .. } => {
+                Some("leave it out with `exclude = [...]` in its copy rule".to_owned())
+            }
             Self::Missing { .. } | Self::Pattern { .. } | Self::Name(_) => None,
         }
     }
@@ -87,16 +103,31 @@ impl Diagnose for WalkError {
 /// [`WalkError`] for what cannot be read or copied.
 pub fn walk(root: &Path, rules: &[CopyRule]) -> Result<(SourceList, Contents), WalkError> {
     let mut contents = Contents::default();
-    let rules = rules.iter().map(|rule| walk_rule(root, rule, &mut contents)).collect::<Result<_, _>>()?;
+    let rules = rules
+        .iter()
+        .map(|rule| walk_rule(root, rule, &mut contents))
+        .collect::<Result<_, _>>()?;
     Ok((SourceList { rules }, contents))
 }
 
-fn walk_rule(root: &Path, rule: &CopyRule, contents: &mut Contents) -> Result<Vec<SourceEntry>, WalkError> {
+fn walk_rule(
+    root: &Path,
+    rule: &CopyRule,
+    contents: &mut Contents,
+) -> Result<Vec<SourceEntry>, WalkError> {
     let from = root.join(&rule.from);
     if fs::symlink_metadata(&from).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-        return Err(WalkError::Missing { from: rule.from.clone(), path: from });
+        return Err(WalkError::Missing {
+            from: rule.from.clone(),
+            path: from,
+        });
     }
-    let mut walk = Walk { from: &from, excludes: excludes(&from, rule)?, entries: Vec::new(), contents };
+    let mut walk = Walk {
+        from: &from,
+        excludes: excludes(&from, rule)?,
+        entries: Vec::new(),
+        contents,
+    };
     walk.visit(&from, &LayerPath::root())?;
     let mut entries = walk.entries;
     entries.sort_by(|a, b| a.path.cmp(&b.path));
@@ -105,12 +136,17 @@ fn walk_rule(root: &Path, rule: &CopyRule, contents: &mut Contents) -> Result<Ve
 
 fn excludes(from: &Path, rule: &CopyRule) -> Result<Gitignore, WalkError> {
     let mut builder = GitignoreBuilder::new(from);
-    for pattern in NEVER_COPIED.into_iter().chain(rule.exclude.iter().map(String::as_str)) {
-        builder.add_line(None, pattern).map_err(|error| WalkError::Pattern {
-            from: rule.from.clone(),
-            pattern: pattern.to_owned(),
-            message: error.to_string(),
-        })?;
+    for pattern in NEVER_COPIED
+        .into_iter()
+        .chain(rule.exclude.iter().map(String::as_str))
+    {
+        builder
+            .add_line(None, pattern)
+            .map_err(|error| WalkError::Pattern {
+                from: rule.from.clone(),
+                pattern: pattern.to_owned(),
+                message: error.to_string(),
+            })?;
     }
     builder.build().map_err(|error| WalkError::Pattern {
         from: rule.from.clone(),
@@ -128,7 +164,10 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn visit(&mut self, at: &Path, path: &LayerPath) -> Result<(), WalkError> {
-        let unreadable = |source| WalkError::Read { path: at.to_owned(), source };
+        let unreadable = |source| WalkError::Read {
+            path: at.to_owned(),
+            source,
+        };
         let metadata = fs::symlink_metadata(at).map_err(unreadable)?;
         let kind = if metadata.is_dir() {
             for child in fs::read_dir(at).map_err(unreadable)? {
@@ -145,27 +184,46 @@ impl Walk<'_> {
             SourceKind::Symlink(target.as_os_str().as_bytes().to_vec())
         } else if metadata.is_file() {
             let content = hash(at).map_err(unreadable)?;
-            let blob: Arc<dyn RandomRead> = Arc::new(SourceFile { path: at.to_owned(), size: content.size });
-            let extent = Location::Extent { blob, offset: 0, packed: content.size, packing: Packing::Stored };
+            let blob: Arc<dyn RandomRead> = Arc::new(SourceFile {
+                path: at.to_owned(),
+                size: content.size,
+            });
+            let extent = Location::Extent {
+                blob,
+                offset: 0,
+                packed: content.size,
+                packing: Packing::Stored,
+            };
             self.contents.add(content.digest, extent);
-            SourceKind::File { content, executable: metadata.permissions().mode() & 0o100 != 0 }
+            SourceKind::File {
+                content,
+                executable: metadata.permissions().mode() & 0o100 != 0,
+            }
         } else {
             return Err(WalkError::Special(at.to_owned()));
         };
-        self.entries.push(SourceEntry { path: path.clone(), kind });
+        self.entries.push(SourceEntry {
+            path: path.clone(),
+            kind,
+        });
         Ok(())
     }
 
     /// A link may only lead to what is copied with it.
     fn check_link(&self, at: &Path, path: &LayerPath, target: &Path) -> Result<(), WalkError> {
-        let leads_out = || WalkError::Link { path: at.to_owned(), target: target.display().to_string() };
+        let leads_out = || WalkError::Link {
+            path: at.to_owned(),
+            target: target.display().to_string(),
+        };
         if target.is_absolute() || at == self.from {
             return Err(leads_out());
         }
         let mut depth = path.components().count().saturating_sub(1);
         for component in target.components() {
             match component {
-                std::path::Component::ParentDir => depth = depth.checked_sub(1).ok_or_else(leads_out)?,
+                std::path::Component::ParentDir => {
+                    depth = depth.checked_sub(1).ok_or_else(leads_out)?
+                }
                 std::path::Component::Normal(_) => depth += 1,
                 _ => {}
             }
@@ -212,12 +270,20 @@ mod tests {
 
     fn rule(exclude: &[&str]) -> CopyRule {
         let exclude = exclude.iter().map(|&pattern| pattern.to_owned()).collect();
-        CopyRule { from: "src".to_owned(), to: "/app".to_owned(), exclude, owner: None }
+        CopyRule {
+            from: "src".to_owned(),
+            to: "/app".to_owned(),
+            exclude,
+            owner: None,
+        }
     }
 
     fn names(root: &Path, rule: CopyRule) -> Vec<String> {
         let (list, _) = walk(root, &[rule]).expect("a readable tree");
-        list.rules[0].iter().map(|entry| entry.path.to_string()).collect()
+        list.rules[0]
+            .iter()
+            .map(|entry| entry.path.to_string())
+            .collect()
     }
 
     #[test]
@@ -227,11 +293,23 @@ mod tests {
         for dir in ["pkg/__pycache__", ".git", "pkg/tests", "deep/.git"] {
             fs::create_dir_all(src.join(dir)).expect("a folder");
         }
-        for file in ["app.py", "app.pyc", "pkg/a.py", "pkg/__pycache__/a.pyc", ".git/HEAD", "deep/.git/HEAD", "pkg/tests/t.py", "notes.txt"] {
+        for file in [
+            "app.py",
+            "app.pyc",
+            "pkg/a.py",
+            "pkg/__pycache__/a.pyc",
+            ".git/HEAD",
+            "deep/.git/HEAD",
+            "pkg/tests/t.py",
+            "notes.txt",
+        ] {
             fs::write(src.join(file), file).expect("a file");
         }
         let listed = names(folder.path(), rule(&["tests/", "*.txt", "!notes.txt"]));
-        assert_eq!(listed, ["/", "/app.py", "/deep", "/notes.txt", "/pkg", "/pkg/a.py"]);
+        assert_eq!(
+            listed,
+            ["/", "/app.py", "/deep", "/notes.txt", "/pkg", "/pkg/a.py"]
+        );
     }
 
     #[test]
@@ -240,11 +318,20 @@ mod tests {
         let src = folder.path().join("src");
         fs::create_dir_all(src.join("a/b")).expect("a folder");
         std::os::unix::fs::symlink("../b", src.join("a/ok")).expect("a link");
-        assert_eq!(names(folder.path(), rule(&[])), ["/", "/a", "/a/b", "/a/ok"]);
+        assert_eq!(
+            names(folder.path(), rule(&[])),
+            ["/", "/a", "/a/b", "/a/ok"]
+        );
         for target in ["/etc/passwd", "../../outside"] {
             let link = src.join("a/bad");
             std::os::unix::fs::symlink(target, &link).expect("a link");
-            assert!(matches!(walk(folder.path(), &[rule(&[])]), Err(WalkError::Link { .. })), "{target}");
+            assert!(
+                matches!(
+                    walk(folder.path(), &[rule(&[])]),
+                    Err(WalkError::Link { .. })
+                ),
+                "{target}"
+            );
             fs::remove_file(link).expect("removed");
         }
     }
@@ -252,9 +339,16 @@ mod tests {
     #[test]
     fn what_is_missing_or_special_is_named() {
         let folder = tempfile::tempdir().expect("a folder");
-        assert!(matches!(walk(folder.path(), &[rule(&[])]), Err(WalkError::Missing { .. })));
+        assert!(matches!(
+            walk(folder.path(), &[rule(&[])]),
+            Err(WalkError::Missing { .. })
+        ));
         fs::create_dir(folder.path().join("src")).expect("a folder");
-        let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("src/socket")).expect("a socket");
-        assert!(matches!(walk(folder.path(), &[rule(&[])]), Err(WalkError::Special(_))));
+        let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("src/socket"))
+            .expect("a socket");
+        assert!(matches!(
+            walk(folder.path(), &[rule(&[])]),
+            Err(WalkError::Special(_))
+        ));
     }
 }

@@ -52,7 +52,11 @@ impl Diagnose for UserConfigError {
 /// Returns where the file is: below `$XDG_CONFIG_HOME`, or `~/.config`.
 #[must_use]
 pub fn path(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name: &str| {
+        variable(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     let folder = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")))?;
     Some(folder.join("imgbuild/config.toml"))
 }
@@ -64,11 +68,20 @@ pub fn path(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 pub fn read(path: &Path) -> Result<UserConfig, UserConfigError> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(UserConfig::default()),
-        Err(source) => return Err(UserConfigError::Read { path: path.to_owned(), source }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(UserConfig::default());
+        }
+        Err(source) => {
+            return Err(UserConfigError::Read {
+                path: path.to_owned(),
+                source,
+            });
+        }
     };
-    toml::from_str(&text)
-        .map_err(|error| UserConfigError::Syntax { path: path.to_owned(), message: error.message().to_owned() })
+    toml::from_str(&text).map_err(|error| UserConfigError::Syntax {
+        path: path.to_owned(),
+        message: error.message().to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -78,7 +91,10 @@ mod tests {
     #[test]
     fn settings_are_found_in_the_usual_places() {
         let home = |name: &str| (name == "HOME").then(|| OsString::from("/h"));
-        assert_eq!(path(home), Some(PathBuf::from("/h/.config/imgbuild/config.toml")));
+        assert_eq!(
+            path(home),
+            Some(PathBuf::from("/h/.config/imgbuild/config.toml"))
+        );
         let xdg = |name: &str| (name == "XDG_CONFIG_HOME").then(|| OsString::from("/x"));
         assert_eq!(path(xdg), Some(PathBuf::from("/x/imgbuild/config.toml")));
         assert_eq!(path(|_| None), None);

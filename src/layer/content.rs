@@ -93,8 +93,15 @@ impl Location {
     pub fn size(&self) -> Option<u64> {
         match self {
             Self::Inline(bytes) => Some(bytes.len() as u64),
-            Self::Extent { packed, packing: Packing::Stored, .. } => Some(*packed),
-            Self::Extent { packing: Packing::Deflate, .. } => None,
+            Self::Extent {
+                packed,
+                packing: Packing::Stored,
+                ..
+            } => Some(*packed),
+            Self::Extent {
+                packing: Packing::Deflate,
+                ..
+            } => None,
         }
     }
 
@@ -103,11 +110,22 @@ impl Location {
     pub fn reader(&self) -> Box<dyn Read + '_> {
         match self {
             Self::Inline(bytes) => Box::new(&bytes[..]),
-            Self::Extent { blob, offset, packed, packing } => {
-                let extent = Extent { blob: &**blob, at: *offset, left: *packed };
+            Self::Extent {
+                blob,
+                offset,
+                packed,
+                packing,
+            } => {
+                let extent = Extent {
+                    blob: &**blob,
+                    at: *offset,
+                    left: *packed,
+                };
                 match packing {
                     Packing::Stored => Box::new(extent),
-                    Packing::Deflate => Box::new(DeflateDecoder::new(BufReader::with_capacity(PIECE, extent))),
+                    Packing::Deflate => {
+                        Box::new(DeflateDecoder::new(BufReader::with_capacity(PIECE, extent)))
+                    }
                 }
             }
         }
@@ -176,7 +194,10 @@ impl Contents {
     pub fn read(&self, content: &Content) -> io::Result<Vec<u8>> {
         let location = self.get(&content.digest).ok_or(io::ErrorKind::NotFound)?;
         let mut bytes = Vec::new();
-        location.reader().take(content.size.saturating_add(1)).read_to_end(&mut bytes)?;
+        location
+            .reader()
+            .take(content.size.saturating_add(1))
+            .read_to_end(&mut bytes)?;
         if Content::of(&bytes) != *content {
             return Err(io::ErrorKind::InvalidData.into());
         }

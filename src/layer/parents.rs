@@ -57,7 +57,10 @@ mod tests {
 
     fn over(lower: &Tree) -> Stacked<'_> {
         static NOTHING: std::sync::LazyLock<Tree> = std::sync::LazyLock::new(Tree::default);
-        Stacked { lower, upper: &NOTHING }
+        Stacked {
+            lower,
+            upper: &NOTHING,
+        }
     }
 
     fn file() -> Node {

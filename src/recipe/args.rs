@@ -43,9 +43,13 @@ impl Diagnose for ArgError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Undeclared(name) => Some(format!("add `{name} = {{ default = \"...\" }}` under [args] in the recipe")),
+            Self::Undeclared(name) => Some(format!(
+                "add `{name} = {{ default = \"...\" }}` under [args] in the recipe"
+            )),
             Self::Missing(name) => Some(format!("pass `--set {name}=VALUE`")),
-            Self::Unknown { name, .. } => Some(format!("declare it: `[args]` then `{name} = {{}}`; write `$${{...}}` for a literal")),
+            Self::Unknown { name, .. } => Some(format!(
+                "declare it: `[args]` then `{name} = {{}}`; write `$${{...}}` for a literal"
+            )),
             Self::Unclosed { .. } => None,
         }
     }
@@ -89,7 +93,12 @@ impl Args {
     ///
     /// # Errors
     /// [`ArgError::Unknown`] for a `${NAME}` that nobody knows, [`ArgError::Unclosed`].
-    pub fn expand(&self, key: &str, text: &str, other: impl Fn(&str) -> Option<String>) -> Result<String, ArgError> {
+    pub fn expand(
+        &self,
+        key: &str,
+        text: &str,
+        other: impl Fn(&str) -> Option<String>,
+    ) -> Result<String, ArgError> {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(dollar) = rest.find('$') {
@@ -99,13 +108,21 @@ impl Args {
                 out.push('$');
                 rest = after;
             } else if let Some(after) = rest.strip_prefix('{') {
-                let unclosed = || ArgError::Unclosed { key: key.to_owned(), text: text.to_owned() };
+                let unclosed = || ArgError::Unclosed {
+                    key: key.to_owned(),
+                    text: text.to_owned(),
+                };
                 let (name, after) = after.split_once('}').ok_or_else(unclosed)?;
                 let value = self.0.get(name).cloned().or_else(|| other(name));
-                out += &value.ok_or_else(|| ArgError::Unknown { key: key.to_owned(), name: name.to_owned() })?;
+                out += &value.ok_or_else(|| ArgError::Unknown {
+                    key: key.to_owned(),
+                    name: name.to_owned(),
+                })?;
                 rest = after;
             } else {
-                let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+                let end = rest
+                    .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+                    .unwrap_or(rest.len());
                 let name = &rest[..end];
                 match other(name) {
                     Some(value) if !name.is_empty() => out += &value,

@@ -11,7 +11,9 @@ pub struct Seconds(u64);
 
 /// Why a string is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a duration: wanted numbers with units, for example `30s`, `1m30s` or `500ms`")]
+#[error(
+    "`{0}` is not a duration: wanted numbers with units, for example `30s`, `1m30s` or `500ms`"
+)]
 pub struct DurationError(String);
 
 impl Seconds {
@@ -37,9 +39,20 @@ impl FromStr for Seconds {
             let number: u64 = rest[..digits].parse().map_err(|_| bad())?;
             rest = &rest[digits..];
             // `ms` before `m`: the longer unit wins.
-            let units = [("ms", 1_000_000), ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000_u64)];
-            let (unit, size) = units.iter().find(|(unit, _)| rest.starts_with(unit)).ok_or_else(bad)?;
-            total = number.checked_mul(*size).and_then(|n| total.checked_add(n)).ok_or_else(bad)?;
+            let units = [
+                ("ms", 1_000_000),
+                ("h", 3_600_000_000_000),
+                ("m", 60_000_000_000),
+                ("s", 1_000_000_000_u64),
+            ];
+            let (unit, size) = units
+                .iter()
+                .find(|(unit, _)| rest.starts_with(unit))
+                .ok_or_else(bad)?;
+            total = number
+                .checked_mul(*size)
+                .and_then(|n| total.checked_add(n))
+                .ok_or_else(bad)?;
             rest = &rest[unit.len()..];
         }
         // Image configs hold a signed 64-bit number.
@@ -78,8 +91,16 @@ mod tests {
 
     #[test]
     fn durations_are_read_in_all_their_units() {
-        for (text, wanted) in [("30s", 30_000_000_000), ("1m30s", 90_000_000_000), ("500ms", 500_000_000), ("2h", 7_200_000_000_000)] {
-            assert_eq!(text.parse::<Seconds>().map(Seconds::nanoseconds), Ok(wanted));
+        for (text, wanted) in [
+            ("30s", 30_000_000_000),
+            ("1m30s", 90_000_000_000),
+            ("500ms", 500_000_000),
+            ("2h", 7_200_000_000_000),
+        ] {
+            assert_eq!(
+                text.parse::<Seconds>().map(Seconds::nanoseconds),
+                Ok(wanted)
+            );
         }
         for text in ["", "30", "s", "1.5s", "-1s", "1d", "99999999999999999h"] {
             assert!(text.parse::<Seconds>().is_err(), "{text} was accepted");

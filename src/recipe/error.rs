@@ -37,12 +37,17 @@ pub enum RecipeError {
 
 impl RecipeError {
     pub(super) fn value(key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Value { key: key.into(), message: message.into() }
+        Self::Value {
+            key: key.into(),
+            message: message.into(),
+        }
     }
 
     pub(super) fn toml(text: &str, error: &toml::de::Error) -> Self {
         let offset = error.span().map_or(0, |span| span.start);
-        let line = text.get(..offset).map_or(1, |before| before.matches('\n').count() + 1);
+        let line = text
+            .get(..offset)
+            .map_or(1, |before| before.matches('\n').count() + 1);
         let message = error.message();
         // serde words it so: unknown field `x`, expected one of `a`, `b` (or: expected `a` or `b`).
         if let Some(rest) = message.strip_prefix("unknown field ") {
@@ -50,10 +55,18 @@ impl RecipeError {
             if let Some(key) = names.next() {
                 let known: Vec<String> = names.collect();
                 let nearest = nearest(&key, known.iter().map(String::as_str));
-                return Self::UnknownKey { line, key, known: known.join(", "), nearest };
+                return Self::UnknownKey {
+                    line,
+                    key,
+                    known: known.join(", "),
+                    nearest,
+                };
             }
         }
-        Self::Syntax { line, message: message.to_owned() }
+        Self::Syntax {
+            line,
+            message: message.to_owned(),
+        }
     }
 }
 
@@ -73,7 +86,10 @@ impl Diagnose for RecipeError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownKey { nearest: Some(nearest), .. } => Some(format!("did you mean `{nearest}`?")),
+            Self::UnknownKey {
+                nearest: Some(nearest),
+                ..
+            } => Some(format!("did you mean `{nearest}`?")),
             _ => Some("`imgbuild schema` prints every key with its meaning".to_owned()),
         }
     }

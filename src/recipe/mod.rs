@@ -66,7 +66,9 @@ pub struct ImageSection {
 
 impl ImageSection {
     fn default_platforms() -> Vec<Platform> {
-        vec![Platform { arch: crate::oci::Arch::Amd64 }]
+        vec![Platform {
+            arch: crate::oci::Arch::Amd64,
+        }]
     }
 }
 
@@ -268,7 +270,9 @@ impl UserSection {
     /// Returns the home folder.
     #[must_use]
     pub fn home_folder(&self) -> String {
-        self.home.clone().unwrap_or_else(|| format!("/home/{}", self.name))
+        self.home
+            .clone()
+            .unwrap_or_else(|| format!("/home/{}", self.name))
     }
 }
 
@@ -335,7 +339,9 @@ pub enum HealthCommand {
 }
 
 /// The stage an image is built from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// Compiles; never part of the runtime image.

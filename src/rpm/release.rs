@@ -22,7 +22,9 @@ const RELEASE_PROVIDES: [&str; 6] = [
 /// <https://docs.aws.amazon.com/linux/al2023/ug/barebones-containers.html>
 #[must_use]
 pub fn release_version(installed: &[Header]) -> Option<String> {
-    let own = installed.iter().find(|header| header.string(tag::NAME) == Some("system-release"));
+    let own = installed
+        .iter()
+        .find(|header| header.string(tag::NAME) == Some("system-release"));
     if let Some(version) = own.and_then(|header| header.string(tag::VERSION)) {
         return Some(version.to_owned());
     }

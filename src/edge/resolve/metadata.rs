@@ -29,24 +29,44 @@ pub(super) async fn open(
     sources: &Sources<'_>,
 ) -> Result<Box<dyn BufRead + Send>, ResolveError> {
     let record = place.repomd.records.get(kind);
-    let record = record.ok_or_else(|| ResolveError::NoMetadata { repository: place.id.to_owned(), kind: kind.to_owned() })?;
-    let url = place.url.join(&record.href).map_err(|error| ResolveError::Address {
+    let record = record.ok_or_else(|| ResolveError::NoMetadata {
         repository: place.id.to_owned(),
-        url: record.href.clone(),
-        why: error.to_string(),
+        kind: kind.to_owned(),
     })?;
+    let url = place
+        .url
+        .join(&record.href)
+        .map_err(|error| ResolveError::Address {
+            repository: place.id.to_owned(),
+            url: record.href.clone(),
+            why: error.to_string(),
+        })?;
     let packed: Box<dyn BufRead + Send> = match record.checksum.sha256() {
         Some(digest) => {
             let what = format!("{} of repository {}", file_name(&record.href), place.id);
-            let input = Input { what, urls: vec![url.into()], digest, size: record.size };
-            let mut blobs = sources.fetcher.fetch_all(sources.store, vec![input], sources.progress).await?;
+            let input = Input {
+                what,
+                urls: vec![url.into()],
+                digest,
+                size: record.size,
+            };
+            let mut blobs = sources
+                .fetcher
+                .fetch_all(sources.store, vec![input], sources.progress)
+                .await?;
             Box::new(BufReader::with_capacity(1 << 18, blobs.remove(0).reader()))
         }
         None => {
-            let bytes = sources.fetcher.get(url.as_str(), record.size.unwrap_or(LARGEST_UNSTORED)).await?;
+            let bytes = sources
+                .fetcher
+                .get(url.as_str(), record.size.unwrap_or(LARGEST_UNSTORED))
+                .await?;
             if !Checksum::matches(&record.checksum, &bytes) {
                 let file = file_name(&record.href).to_owned();
-                return Err(ResolveError::MetadataChecksum { repository: place.id.to_owned(), file });
+                return Err(ResolveError::MetadataChecksum {
+                    repository: place.id.to_owned(),
+                    file,
+                });
             }
             Box::new(Cursor::new(bytes))
         }

@@ -14,9 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::base::{Base, BaseShop};
 use super::fetch::Fetcher;
 use super::image_source::ImageSource;
-use super::registry::Registry;
 use super::progress::Progress;
 use super::project::Project;
+use super::registry::Registry;
 use super::store::Store;
 use crate::image::parse_rfc3339;
 use crate::lock::{self, Lock};
@@ -55,7 +55,8 @@ pub async fn resolve(
 
     let mut parts = BTreeMap::new();
     for (pinned, base_of) in base.platforms.iter().zip(&bases) {
-        let part = packages::resolve(project, pinned.platform, base_of, old, update, sources).await?;
+        let part =
+            packages::resolve(project, pinned.platform, base_of, old, update, sources).await?;
         parts.insert(pinned.platform, part);
     }
 
@@ -91,13 +92,31 @@ async fn resolve_base(
         store: sources.store,
         progress: sources.progress,
     };
-    let kept = old.map(|old| &old.base).filter(|base| base.image == *image && !update.base());
-    let (top, platforms) = shop.resolve(kept.map(|base| lock::Blob { digest: base.digest, size: base.size }), &project.recipe.image.platforms).await?;
+    let kept = old
+        .map(|old| &old.base)
+        .filter(|base| base.image == *image && !update.base());
+    let (top, platforms) = shop
+        .resolve(
+            kept.map(|base| lock::Blob {
+                digest: base.digest,
+                size: base.size,
+            }),
+            &project.recipe.image.platforms,
+        )
+        .await?;
     let mut bases = Vec::new();
     for platform in &platforms {
         bases.push(shop.load(platform).await?);
     }
-    Ok((lock::Base { image: image.clone(), digest: top.digest, size: top.size, platforms }, bases))
+    Ok((
+        lock::Base {
+            image: image.clone(),
+            digest: top.digest,
+            size: top.size,
+            platforms,
+        },
+        bases,
+    ))
 }
 
 /// Merges what the platforms have in common and puts everything in order.
@@ -113,7 +132,11 @@ fn assemble(
     // The newest input: an image cannot be older than what it is made of.
     let newest_base = bases.iter().filter_map(created).max();
     let newest_rpm = parts.values().map(|part| part.newest).max();
-    let epoch = newest_base.into_iter().chain(newest_rpm).max().unwrap_or(crate::layer::node::MADE_MTIME);
+    let epoch = newest_base
+        .into_iter()
+        .chain(newest_rpm)
+        .max()
+        .unwrap_or(crate::layer::node::MADE_MTIME);
 
     let mut repositories = Vec::new();
     let mut keys = BTreeMap::new();
@@ -121,7 +144,11 @@ fn assemble(
     let mut scriptlets = BTreeSet::new();
     for (_, part) in parts {
         repositories.extend(part.repositories);
-        keys.extend(part.keys.into_iter().map(|key| (key.fingerprint.clone(), key)));
+        keys.extend(
+            part.keys
+                .into_iter()
+                .map(|key| (key.fingerprint.clone(), key)),
+        );
         scriptlets.extend(part.scriptlets);
         for rpm in part.rpms {
             let at = (rpm.name.clone(), rpm.arch.clone(), rpm.digest);
@@ -130,7 +157,8 @@ fn assemble(
                 Some(same) => {
                     same.builder.extend(rpm.builder);
                     same.runtime.extend(rpm.runtime);
-                    let wanted: BTreeSet<String> = same.wanted_by.drain(..).chain(rpm.wanted_by).collect();
+                    let wanted: BTreeSet<String> =
+                        same.wanted_by.drain(..).chain(rpm.wanted_by).collect();
                     same.wanted_by = wanted.into_iter().collect();
                 }
                 None => {

@@ -37,13 +37,27 @@ impl Part {
     pub(super) fn interpreter(&self, section: &PythonSection) -> Result<Interpreter, ResolveError> {
         let path = format!("/usr/bin/{}", section.interpreter);
         let holds = |package: &&Package| package.files.iter().any(|file| **file == *path);
-        let holder = self.runtime.iter().find(holds).ok_or(ResolveError::NoInterpreter { path: path.clone() })?;
-        let glibc = self.runtime.iter().find(|package| *package.name == *"glibc").ok_or(ResolveError::NoGlibc)?;
-        let python: Version =
-            holder.evr.version.parse().map_err(|_| ResolveError::OddVersion(holder.nevra().to_string()))?;
+        let holder = self
+            .runtime
+            .iter()
+            .find(holds)
+            .ok_or(ResolveError::NoInterpreter { path: path.clone() })?;
+        let glibc = self
+            .runtime
+            .iter()
+            .find(|package| *package.name == *"glibc")
+            .ok_or(ResolveError::NoGlibc)?;
+        let python: Version = holder
+            .evr
+            .version
+            .parse()
+            .map_err(|_| ResolveError::OddVersion(holder.nevra().to_string()))?;
         let mut numbers = glibc.evr.version.split('.').map(str::parse::<u32>);
         match (numbers.next(), numbers.next()) {
-            (Some(Ok(major)), Some(Ok(minor))) => Ok(Interpreter { python, glibc: (major, minor) }),
+            (Some(Ok(major)), Some(Ok(minor))) => Ok(Interpreter {
+                python,
+                glibc: (major, minor),
+            }),
             _ => Err(ResolveError::OddVersion(glibc.nevra().to_string())),
         }
     }
@@ -68,14 +82,28 @@ pub(super) async fn resolve(
 ) -> Result<Part, ResolveError> {
     let recipe = &project.recipe;
     let rpmdb = base.root.rpm_database()?.ok_or(ResolveError::NoDatabase)?;
-    let headers: Vec<Header> = rpmdb.packages.into_iter().map(|package| package.header).collect();
-    let installed = headers.iter().map(Package::from_header).collect::<Result<Vec<_>, _>>()?;
+    let headers: Vec<Header> = rpmdb
+        .packages
+        .into_iter()
+        .map(|package| package.header)
+        .collect();
+    let installed = headers
+        .iter()
+        .map(Package::from_header)
+        .collect::<Result<Vec<_>, _>>()?;
     let stages = [Stage::Builder, Stage::Runtime];
-    if stages.iter().all(|&stage| recipe.packages(stage).is_empty()) {
-        return Ok(Part { runtime: installed, ..Part::default() });
+    if stages
+        .iter()
+        .all(|&stage| recipe.packages(stage).is_empty())
+    {
+        return Ok(Part {
+            runtime: installed,
+            ..Part::default()
+        });
     }
     let requests = stages.map(|stage| request(recipe, platform, stage));
-    let mut opened = repositories::open(project, platform, base, &headers, old, update, sources).await?;
+    let mut opened =
+        repositories::open(project, platform, base, &headers, old, update, sources).await?;
     let available = opened.packages(&installed, &requests, sources).await?;
     let pinned = pinned_only(&available, old, platform, update);
 
@@ -84,14 +112,19 @@ pub(super) async fn resolve(
     for (stage, request) in stages.into_iter().zip(&requests) {
         let solution = match solve::solve(&installed, &pinned, request) {
             // A new request may need something newer than what is pinned.
-            Err(SolveError::Unsolvable(_) | SolveError::Unknown { .. }) if pinned.len() != available.len() => {
+            Err(SolveError::Unsolvable(_) | SolveError::Unknown { .. })
+                if pinned.len() != available.len() =>
+            {
                 solve::solve(&installed, &available, request)?
             }
             other => other?,
         };
         for met in &solution.met {
             let by = met.by.nevra();
-            (sources.tell)(&format!("{platform}: {} is already in the base: {by}", met.request));
+            (sources.tell)(&format!(
+                "{platform}: {} is already in the base: {by}",
+                met.request
+            ));
         }
         for picked in &solution.install {
             let (digest, url) = opened.place_of(picked.package)?;
@@ -108,27 +141,51 @@ pub(super) async fn resolve(
             }
         }
     }
-    pin(recipe, platform, opened, &chosen, &headers, runtime, sources).await
+    pin(
+        recipe, platform, opened, &chosen, &headers, runtime, sources,
+    )
+    .await
 }
 
 fn request(recipe: &Recipe, platform: Platform, stage: Stage) -> Request {
     let mut request = Request::new(platform.arch.rpm(), recipe.packages(stage));
     request.exclude.clone_from(&recipe.rpm.exclude);
-    request.weak = if recipe.rpm.weak_dependencies { Weak::Install } else { Weak::Skip };
+    request.weak = if recipe.rpm.weak_dependencies {
+        Weak::Install
+    } else {
+        Weak::Skip
+    };
     request
 }
 
 /// Leaves only the pinned build of every package that is pinned, still there, and not asked to move.
-fn pinned_only(available: &[Package], old: Option<&Lock>, platform: Platform, update: &Update) -> Vec<Package> {
+fn pinned_only(
+    available: &[Package],
+    old: Option<&Lock>,
+    platform: Platform,
+    update: &Update,
+) -> Vec<Package> {
     let pins: BTreeMap<(&str, &str), BTreeSet<Digest>> = old
         .into_iter()
         .flat_map(|old| &old.rpms)
-        .filter(|rpm| [Stage::Builder, Stage::Runtime].iter().any(|&stage| rpm.is_in(platform, stage)) && !update.package(&rpm.name))
+        .filter(|rpm| {
+            [Stage::Builder, Stage::Runtime]
+                .iter()
+                .any(|&stage| rpm.is_in(platform, stage))
+                && !update.package(&rpm.name)
+        })
         .fold(BTreeMap::new(), |mut pins, rpm| {
-            pins.entry((rpm.name.as_str(), rpm.arch.as_str())).or_insert_with(BTreeSet::new).insert(rpm.digest);
+            pins.entry((rpm.name.as_str(), rpm.arch.as_str()))
+                .or_insert_with(BTreeSet::new)
+                .insert(rpm.digest);
             pins
         });
-    let digest = |package: &Package| package.checksum.as_ref().and_then(|checksum| checksum.sha256());
+    let digest = |package: &Package| {
+        package
+            .checksum
+            .as_ref()
+            .and_then(|checksum| checksum.sha256())
+    };
     let still_there: BTreeSet<Digest> = available.iter().filter_map(digest).collect();
     let keep = |package: &&Package| match pins.get(&(&*package.name, &*package.arch)) {
         Some(pinned) if pinned.iter().any(|pin| still_there.contains(pin)) => {
@@ -166,16 +223,28 @@ async fn pin(
         digest,
         size: Some(chosen.package.size),
     });
-    let blobs = sources.fetcher.fetch_all(sources.store, inputs.collect(), sources.progress).await?;
+    let blobs = sources
+        .fetcher
+        .fetch_all(sources.store, inputs.collect(), sources.progress)
+        .await?;
 
-    let mut part = Part { runtime, ..Part::default() };
+    let mut part = Part {
+        runtime,
+        ..Part::default()
+    };
     let mut signers = BTreeSet::new();
     let mut files: BTreeMap<Stage, Vec<PackageFile>> = BTreeMap::new();
     for ((&digest, chosen), blob) in chosen.iter().zip(&blobs) {
         let nevra = chosen.package.nevra().to_string();
-        let file = PackageFile::open(blob).map_err(|error| ResolveError::Package { package: nevra.clone(), error })?;
+        let file = PackageFile::open(blob).map_err(|error| ResolveError::Package {
+            package: nevra.clone(),
+            error,
+        })?;
         if file.nevra() != nevra {
-            return Err(ResolveError::OtherPackage { wanted: nevra, found: file.nevra() });
+            return Err(ResolveError::OtherPackage {
+                wanted: nevra,
+                found: file.nevra(),
+            });
         }
         let signed_by = opened.verify(&chosen.package, &file)?;
         signers.extend(signed_by.clone());
@@ -191,8 +260,18 @@ async fn pin(
             digest,
             source: Some(chosen.package.source_rpm.to_string()).filter(|source| !source.is_empty()),
             signed_by,
-            builder: chosen.stages.contains(&Stage::Builder).then_some(platform).into_iter().collect(),
-            runtime: chosen.stages.contains(&Stage::Runtime).then_some(platform).into_iter().collect(),
+            builder: chosen
+                .stages
+                .contains(&Stage::Builder)
+                .then_some(platform)
+                .into_iter()
+                .collect(),
+            runtime: chosen
+                .stages
+                .contains(&Stage::Runtime)
+                .then_some(platform)
+                .into_iter()
+                .collect(),
             wanted_by: chosen.wanted_by.iter().cloned().collect(),
         });
         for &stage in &chosen.stages {
@@ -214,8 +293,13 @@ fn scriptlets(
     let staying: Vec<&Header> = base.iter().collect();
     let mut out = BTreeSet::new();
     for files in files.values() {
-        let arriving: Vec<Arriving<'_>> =
-            files.iter().map(|file| Arriving { header: file.header(), upgrades: false }).collect();
+        let arriving: Vec<Arriving<'_>> = files
+            .iter()
+            .map(|file| Arriving {
+                header: file.header(),
+                upgrades: false,
+            })
+            .collect();
         let scriptlets = effects::inventory(&arriving, &staying, &[]);
         effects::check(&scriptlets, &acknowledged)?;
         out.extend(scriptlets.iter().map(|scriptlet| lock::Scriptlet {

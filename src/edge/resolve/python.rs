@@ -37,23 +37,35 @@ pub(super) fn select(
     let mut wheels: BTreeMap<(String, String), lock::Wheel> = BTreeMap::new();
     for (&platform, interpreter) in interpreters {
         let Interpreter { python, glibc } = interpreter.clone();
-        let target = Target { python, glibc, arch: platform.arch };
+        let target = Target {
+            python,
+            glibc,
+            arch: platform.arch,
+        };
         for selected in select::select(&uv_lock, &target, &options)? {
-            let (name, filename) = (selected.name.to_string(), selected.filename.as_str().to_owned());
-            let wheel = wheels.entry((name.clone(), filename.clone())).or_insert_with(|| lock::Wheel {
-                name,
-                version: selected.version.to_string(),
-                filename,
-                url: selected.url,
-                size: selected.size,
-                digest: selected.digest,
-                platforms: BTreeSet::new(),
-            });
+            let (name, filename) = (
+                selected.name.to_string(),
+                selected.filename.as_str().to_owned(),
+            );
+            let wheel = wheels
+                .entry((name.clone(), filename.clone()))
+                .or_insert_with(|| lock::Wheel {
+                    name,
+                    version: selected.version.to_string(),
+                    filename,
+                    url: selected.url,
+                    size: selected.size,
+                    digest: selected.digest,
+                    platforms: BTreeSet::new(),
+                });
             wheel.platforms.insert(platform);
         }
     }
     let shown = |of: &dyn Fn(&Interpreter) -> String| {
-        interpreters.iter().map(|(platform, interpreter)| (platform.to_string(), of(interpreter))).collect()
+        interpreters
+            .iter()
+            .map(|(platform, interpreter)| (platform.to_string(), of(interpreter)))
+            .collect()
     };
     let python = lock::Python {
         uv_lock: files.checksum(),
@@ -64,11 +76,23 @@ pub(super) fn select(
 }
 
 fn options(section: &PythonSection, pyproject: &Pyproject) -> Result<Options, ResolveError> {
-    let name = |key: &str, text: &String| ResolveError::Name { key: format!("python.{key}"), name: text.clone() };
-    let extras = section.extras.iter().map(|text| text.parse().map_err(|_| name("extras", text)));
-    let groups = section.groups.iter().map(|text| text.parse().map_err(|_| name("groups", text)));
+    let name = |key: &str, text: &String| ResolveError::Name {
+        key: format!("python.{key}"),
+        name: text.clone(),
+    };
+    let extras = section
+        .extras
+        .iter()
+        .map(|text| text.parse().map_err(|_| name("extras", text)));
+    let groups = section
+        .groups
+        .iter()
+        .map(|text| text.parse().map_err(|_| name("groups", text)));
     Ok(Options {
-        project: pyproject.project.as_ref().map(|project| project.name.clone()),
+        project: pyproject
+            .project
+            .as_ref()
+            .map(|project| project.name.clone()),
         extras: extras.collect::<Result<_, _>>()?,
         groups: groups.collect::<Result<_, _>>()?,
         default_groups: pyproject.default_groups.clone(),

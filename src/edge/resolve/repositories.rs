@@ -71,25 +71,41 @@ pub(super) async fn open(
         };
         let mut locked = old.into_iter().flat_map(|old| &old.repositories);
         let pinned = locked.find(same_state).map(|locked| locked.url.clone());
-        let opener = Opener { project, base, sources, variables: &variables, releasever: releasever.clone() };
+        let opener = Opener {
+            project,
+            base,
+            sources,
+            variables: &variables,
+            releasever: releasever.clone(),
+        };
         repositories.push(opener.open(definition, pinned).await?);
     }
     if repositories.is_empty() {
         return Err(ResolveError::NoRepository);
     }
-    Ok(Opened { platform, repositories })
+    Ok(Opened {
+        platform,
+        repositories,
+    })
 }
 
 /// dnf's variables: of the platform, of the release, and of the base's own files.
 ///
 /// <https://dnf.readthedocs.io/en/latest/conf_ref.html#repo-variables>
-fn variables(base: &Base, platform: Platform, releasever: Option<&str>) -> BTreeMap<String, String> {
+fn variables(
+    base: &Base,
+    platform: Platform,
+    releasever: Option<&str>,
+) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();
     for folder in ["etc/yum/vars", "etc/dnf/vars"] {
         for (path, bytes) in base.root.read_folder(folder) {
             let name = String::from_utf8_lossy(path.file_name()).into_owned();
             let text = String::from_utf8_lossy(bytes);
-            values.insert(name, text.lines().next().unwrap_or_default().trim().to_owned());
+            values.insert(
+                name,
+                text.lines().next().unwrap_or_default().trim().to_owned(),
+            );
         }
     }
     for name in ["basearch", "arch"] {
@@ -97,7 +113,9 @@ fn variables(base: &Base, platform: Platform, releasever: Option<&str>) -> BTree
     }
     if let Some(releasever) = releasever {
         // A file of this name is how AL2023 is told to follow another release.
-        values.entry("releasever".to_owned()).or_insert_with(|| releasever.to_owned());
+        values
+            .entry("releasever".to_owned())
+            .or_insert_with(|| releasever.to_owned());
     }
     values
 }
@@ -111,11 +129,16 @@ fn definitions(
     for repository in &project.recipe.rpm.repositories {
         match repository {
             recipe::Repository::Base(_) => {
-                for folder in ["etc/yum.repos.d", "etc/distro.repos.d", "usr/share/dnf5/repos.d"] {
+                for folder in [
+                    "etc/yum.repos.d",
+                    "etc/distro.repos.d",
+                    "usr/share/dnf5/repos.d",
+                ] {
                     for (path, bytes) in base.root.read_folder(folder) {
                         if path.file_name().ends_with(b".repo") {
                             let text = String::from_utf8_lossy(bytes);
-                            let entries = repofile::parse_repo_file(&path.to_string(), &text, variables)?;
+                            let entries =
+                                repofile::parse_repo_file(&path.to_string(), &text, variables)?;
                             out.extend(entries.into_iter().filter(|entry| entry.enabled));
                         }
                     }
@@ -156,7 +179,11 @@ struct Opener<'a> {
 }
 
 impl Opener<'_> {
-    async fn open(self, definition: RepoFile, pinned: Option<String>) -> Result<Repository, ResolveError> {
+    async fn open(
+        self,
+        definition: RepoFile,
+        pinned: Option<String>,
+    ) -> Result<Repository, ResolveError> {
         let id = definition.id.clone();
         let url = match pinned {
             Some(url) => url,
@@ -179,11 +206,15 @@ impl Opener<'_> {
                     .map_err(|error| ResolveError::Signature { what, error })?;
                 Some(signer.to_string())
             }
-            _ if definition.repo_gpgcheck == Some(true) => return Err(ResolveError::UnsignedRepository(id)),
+            _ if definition.repo_gpgcheck == Some(true) => {
+                return Err(ResolveError::UnsignedRepository(id));
+            }
             _ => None,
         };
-        let repomd = repodata::parse_repomd(&bytes)
-            .map_err(|error| ResolveError::Metadata { repository: id.clone(), error })?;
+        let repomd = repodata::parse_repomd(&bytes).map_err(|error| ResolveError::Metadata {
+            repository: id.clone(),
+            error,
+        })?;
         Ok(Repository {
             definition,
             url,
@@ -204,12 +235,16 @@ impl Opener<'_> {
         let list = definition.mirrorlist.as_ref();
         let list = list.ok_or_else(|| ResolveError::NoAddress(definition.id.clone()))?;
         let bytes = self.get(list).await?;
-        let mut urls = repofile::parse_mirror_list(&String::from_utf8_lossy(&bytes), self.variables)?;
+        let mut urls =
+            repofile::parse_mirror_list(&String::from_utf8_lossy(&bytes), self.variables)?;
         Ok(urls.swap_remove(0))
     }
 
     /// Reads the keys that the definition names: in the base, beside the recipe, or by URL.
-    async fn keys(&self, definition: &RepoFile) -> Result<(Vec<Key>, BTreeMap<String, String>), ResolveError> {
+    async fn keys(
+        &self,
+        definition: &RepoFile,
+    ) -> Result<(Vec<Key>, BTreeMap<String, String>), ResolveError> {
         let (mut out, mut from) = (Vec::new(), BTreeMap::new());
         for name in &definition.gpgkey {
             let missing = |why: String| ResolveError::Key {
@@ -219,15 +254,19 @@ impl Opener<'_> {
             };
             let bytes = if let Some(path) = name.strip_prefix("file://") {
                 let bytes = self.base.root.read(path);
-                bytes.ok_or_else(|| missing("the base has no such file".to_owned()))?.to_vec()
+                bytes
+                    .ok_or_else(|| missing("the base has no such file".to_owned()))?
+                    .to_vec()
             } else if name.contains("://") {
                 self.get(name).await?
             } else {
                 let path = self.project.folder.join(name);
                 std::fs::read(&path).map_err(|error| missing(error.to_string()))?
             };
-            let keys = keys::parse_keys(&bytes)
-                .map_err(|error| ResolveError::KeyFormat { key: name.clone(), error })?;
+            let keys = keys::parse_keys(&bytes).map_err(|error| ResolveError::KeyFormat {
+                key: name.clone(),
+                error,
+            })?;
             for key in keys {
                 from.insert(key.fingerprint().to_string(), name.clone());
                 out.push(key);
@@ -243,7 +282,11 @@ impl Opener<'_> {
 
 /// Reads the address of a folder; without the slash, joining would replace its last part.
 fn folder_url(repository: &str, text: &str) -> Result<Url, ResolveError> {
-    let text = if text.ends_with('/') { text.to_owned() } else { format!("{text}/") };
+    let text = if text.ends_with('/') {
+        text.to_owned()
+    } else {
+        format!("{text}/")
+    };
     Url::parse(&text).map_err(|error| ResolveError::Address {
         repository: repository.to_owned(),
         url: text,
@@ -253,11 +296,14 @@ fn folder_url(repository: &str, text: &str) -> Result<Url, ResolveError> {
 
 /// Resolves `relative` from `folder`; it may climb, as AL2023's packages do.
 fn at(folder: &Url, repository: &str, relative: &str) -> Result<String, ResolveError> {
-    folder.join(relative).map(String::from).map_err(|error| ResolveError::Address {
-        repository: repository.to_owned(),
-        url: relative.to_owned(),
-        why: error.to_string(),
-    })
+    folder
+        .join(relative)
+        .map(String::from)
+        .map_err(|error| ResolveError::Address {
+            repository: repository.to_owned(),
+            url: relative.to_owned(),
+            why: error.to_string(),
+        })
 }
 
 impl Opened {
@@ -271,30 +317,50 @@ impl Opened {
         let mut out = Vec::new();
         for (index, repository) in self.repositories.iter().enumerate() {
             let id = &repository.definition.id;
-            let malformed = |error| ResolveError::Metadata { repository: id.clone(), error };
+            let malformed = |error| ResolveError::Metadata {
+                repository: id.clone(),
+                error,
+            };
             let number = u32::try_from(index).unwrap_or(u32::MAX);
             let reader = metadata::open(repository.place(), "primary", sources).await?;
-            let mut packages = repodata::parse_primary(BufReader::new(reader), number).map_err(malformed)?;
-            let RepoFile { excludepkgs, includepkgs, .. } = &repository.definition;
+            let mut packages =
+                repodata::parse_primary(BufReader::new(reader), number).map_err(malformed)?;
+            let RepoFile {
+                excludepkgs,
+                includepkgs,
+                ..
+            } = &repository.definition;
             let any = |patterns: &[String], package: &Package| {
-                patterns.iter().any(|pattern| solve::matches_pattern(pattern, package))
+                patterns
+                    .iter()
+                    .any(|pattern| solve::matches_pattern(pattern, package))
             };
             packages.retain(|package| {
                 !any(excludepkgs, package) && (includepkgs.is_empty() || any(includepkgs, package))
             });
             out.extend(packages);
         }
-        let priorities: Vec<i32> = self.repositories.iter().map(|repository| repository.definition.priority).collect();
+        let priorities: Vec<i32> = self
+            .repositories
+            .iter()
+            .map(|repository| repository.definition.priority)
+            .collect();
         solve::apply_priorities(&mut out, &priorities);
 
-        let wanted: BTreeSet<_> =
-            requests.iter().flat_map(|request| solve::wanted_paths(installed, &out, request)).collect();
+        let wanted: BTreeSet<_> = requests
+            .iter()
+            .flat_map(|request| solve::wanted_paths(installed, &out, request))
+            .collect();
         if !wanted.is_empty() {
             for repository in &self.repositories {
                 let id = &repository.definition.id;
-                let malformed = |error| ResolveError::Metadata { repository: id.clone(), error };
+                let malformed = |error| ResolveError::Metadata {
+                    repository: id.clone(),
+                    error,
+                };
                 let reader = metadata::open(repository.place(), "filelists", sources).await?;
-                let found = repodata::scan_filelists(BufReader::new(reader), &wanted).map_err(malformed)?;
+                let found =
+                    repodata::scan_filelists(BufReader::new(reader), &wanted).map_err(malformed)?;
                 repodata::add_files(&mut out, &found);
             }
         }
@@ -314,7 +380,10 @@ impl Opened {
     pub(super) fn place_of(&self, package: &Package) -> Result<(Digest, String), ResolveError> {
         let repository = self.of(package);
         let id = &repository.definition.id;
-        let digest = package.checksum.as_ref().and_then(|checksum| checksum.sha256());
+        let digest = package
+            .checksum
+            .as_ref()
+            .and_then(|checksum| checksum.sha256());
         let digest = digest.ok_or_else(|| ResolveError::NoDigest(package.nevra().to_string()))?;
         let folder = match &package.location_base {
             Some(base) => folder_url(id, base)?,
@@ -324,22 +393,37 @@ impl Opened {
     }
 
     /// Verifies the signature of a package and returns the fingerprint of its key; none where that was waived.
-    pub(super) fn verify(&self, package: &Package, file: &PackageFile) -> Result<Option<String>, ResolveError> {
+    pub(super) fn verify(
+        &self,
+        package: &Package,
+        file: &PackageFile,
+    ) -> Result<Option<String>, ResolveError> {
         let repository = self.of(package);
         match keys::verify_package(&repository.keys, file.signature(), &file.header_bytes()) {
             Ok(signer) => Ok(Some(signer.to_string())),
             Err(_) if !repository.checks_packages() => Ok(None),
-            Err(error) => Err(ResolveError::Signature { what: package.nevra().to_string(), error }),
+            Err(error) => Err(ResolveError::Signature {
+                what: package.nevra().to_string(),
+                error,
+            }),
         }
     }
 
     /// Returns what the lock says of the repositories, and of the keys that signed something.
-    pub(super) fn finish(self, signers: &BTreeSet<String>) -> (Vec<lock::Repository>, Vec<lock::Key>) {
+    pub(super) fn finish(
+        self,
+        signers: &BTreeSet<String>,
+    ) -> (Vec<lock::Repository>, Vec<lock::Key>) {
         let (mut repositories, mut keys) = (Vec::new(), Vec::new());
         for repository in self.repositories {
             for (fingerprint, source) in &repository.key_sources {
-                if signers.contains(fingerprint) || repository.signed_by.as_ref() == Some(fingerprint) {
-                    keys.push(lock::Key { fingerprint: fingerprint.clone(), source: source.clone() });
+                if signers.contains(fingerprint)
+                    || repository.signed_by.as_ref() == Some(fingerprint)
+                {
+                    keys.push(lock::Key {
+                        fingerprint: fingerprint.clone(),
+                        source: source.clone(),
+                    });
                 }
             }
             repositories.push(lock::Repository {
@@ -358,6 +442,10 @@ impl Opened {
 
 impl Repository {
     fn place(&self) -> metadata::Place<'_> {
-        metadata::Place { id: &self.definition.id, url: &self.url, repomd: &self.repomd }
+        metadata::Place {
+            id: &self.definition.id,
+            url: &self.url,
+            repomd: &self.repomd,
+        }
     }
 }

@@ -13,8 +13,15 @@ impl Update {
     /// Reads the words after `--update`; `all` is what the bare flag gives.
     #[must_use]
     pub fn parse(words: &[String]) -> Self {
-        let names: BTreeSet<String> = words.iter().filter(|word| *word != "all").cloned().collect();
-        Self { all: words.iter().any(|word| word == "all"), names }
+        let names: BTreeSet<String> = words
+            .iter()
+            .filter(|word| *word != "all")
+            .cloned()
+            .collect();
+        Self {
+            all: words.iter().any(|word| word == "all"),
+            names,
+        }
     }
 
     /// Tells whether nothing is asked for.
@@ -48,11 +55,22 @@ mod tests {
 
     #[test]
     fn a_name_moves_itself_and_a_word_moves_its_kind() {
-        let parse = |words: &[&str]| Update::parse(&words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>());
+        let parse = |words: &[&str]| {
+            Update::parse(
+                &words
+                    .iter()
+                    .map(|&word| word.to_owned())
+                    .collect::<Vec<_>>(),
+            )
+        };
         assert!(parse(&[]).is_nothing());
         assert!(parse(&["all"]).base() && parse(&["all"]).package("x"));
         assert!(parse(&["rpm"]).package("x") && !parse(&["rpm"]).base());
-        assert!(parse(&["curl"]).package("curl") && !parse(&["curl"]).package("x") && !parse(&["curl"]).rpm());
+        assert!(
+            parse(&["curl"]).package("curl")
+                && !parse(&["curl"]).package("x")
+                && !parse(&["curl"]).rpm()
+        );
         // Packages must fit the base they go on.
         assert!(parse(&["base"]).rpm());
     }

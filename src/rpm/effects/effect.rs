@@ -83,9 +83,14 @@ impl Effect {
             Self::Remove(_) => "rm",
             Self::MakeDir(_) => "mkdir",
             Self::Symlink { .. } => "ln",
-            Self::When { then, otherwise, .. } => {
-                then.iter().chain(otherwise).map(Self::tool).next().unwrap_or("a test without effect")
-            }
+            Self::When {
+                then, otherwise, ..
+            } => then
+                .iter()
+                .chain(otherwise)
+                .map(Self::tool)
+                .next()
+                .unwrap_or("a test without effect"),
         }
     }
 }
