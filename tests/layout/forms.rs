@@ -94,14 +94,19 @@ fn the_bytes_of_an_archive_depend_on_the_image_alone() {
     for entry in archive.entries().expect("a tar") {
         let entry = entry.expect("an entry");
         let header = entry.header();
+        let mode = if header.entry_type().is_dir() {
+            0o755
+        } else {
+            0o644
+        };
         assert_eq!(
             (header.uid().ok(), header.gid().ok(), header.mode().ok()),
-            (Some(0), Some(0), Some(0o644))
+            (Some(0), Some(0), Some(mode))
         );
         assert_eq!(header.mtime().ok(), Some(946_684_800));
         members.push(entry.path().expect("a path").display().to_string());
     }
-    assert!(members.is_sorted() && members.len() == 6, "{members:?}");
+    assert!(members.is_sorted() && members.len() == 8, "{members:?}");
     // A layout made from the store shares nothing with it: who edits one must not edit the other.
     let layout = dir.path().join("layout");
     write(&layout, Format::Oci, &parts).expect("written");

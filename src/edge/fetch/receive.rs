@@ -78,26 +78,28 @@ pub(crate) async fn into_store(
     let (chunks, arriving) = mpsc::channel(IN_FLIGHT);
     let to = store.clone();
     let writing = tokio::task::spawn_blocking(move || write(&to, arriving));
-    let mut received = 0;
-    while let Some(chunk) = next(&mut response, url, announced, received, patience).await? {
-        let length = chunk.as_ref().len() as u64;
-        received += length;
-        came(length);
-        if let Some(wanted) = expected.size.filter(|wanted| received > *wanted) {
-            return Err(FetchError::Size {
-                url: url.to_owned(),
-                wanted,
-                found: received,
-                more: true,
-            });
+    let pumped = async {
+        let chunks = chunks;
+        let mut received = 0;
+        while let Some(chunk) = next(&mut response, url, announced, received, patience).await? {
+            let length = chunk.as_ref().len() as u64;
+            received += length;
+            came(length);
+            if expected.size.is_some_and(|wanted| received > wanted) {
+                return wrong_size(received, true).map_or(Ok(()), Err);
+            }
+            if chunks.send(chunk).await.is_err() {
+                // The writer has failed and says below why.
+                break;
+            }
         }
-        if chunks.send(chunk).await.is_err() {
-            // The writer has failed and says below why.
-            break;
-        }
-    }
-    drop(chunks);
-    let writer = blocking::result(writing).await?;
+        Ok(())
+    };
+    let pumped = pumped.await;
+    // Waited for also after a failure, so that nothing half-written is left when the error is told.
+    let written = blocking::result(writing).await;
+    pumped?;
+    let writer = written?;
     if let Some(wanted) = expected.size.filter(|wanted| writer.written() < *wanted) {
         // Without a Content-Length, a connection that is cut looks like an end.
         return Err(FetchError::Truncated {

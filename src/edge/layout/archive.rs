@@ -28,7 +28,7 @@ pub(super) fn write(
             why,
         });
     }
-    // By name, as the order of a map of names is.
+    // By name, as the order of a map of names is; all of them sort after the folders.
     let mut members: BTreeMap<String, (Digest, u64, BlobSource)> = BTreeMap::new();
     let small = [
         ("index.json", Some(parts.index())),
@@ -48,8 +48,20 @@ pub(super) fn write(
     let stage = target.file()?;
     let path = stage.path();
     let mut out = BufWriter::with_capacity(256 * 1024, stage.as_file());
+    // With its folders: skopeo, run by another user than root, fails to make those that are left out.
+    for name in ["blobs/", "blobs/sha256/"] {
+        put(
+            &mut out,
+            &header(name, tar::EntryType::Directory, 0o755, 0),
+            path,
+        )?;
+    }
     for (name, (digest, size, source)) in &members {
-        put(&mut out, &header(name, *size), path)?;
+        put(
+            &mut out,
+            &header(name, tar::EntryType::Regular, 0o644, *size),
+            path,
+        )?;
         copy(source, *digest, *size, &mut out, path)?;
         let padding = size.next_multiple_of(BLOCK) - size;
         put(&mut out, &[0; BLOCK as usize][..padding as usize], path)?;
@@ -66,12 +78,12 @@ fn put(out: &mut dyn Write, bytes: &[u8], path: &Path) -> Result<(), DiskError> 
 }
 
 /// Returns the ustar header of a member. Names here are short and ASCII.
-fn header(name: &str, size: u64) -> [u8; BLOCK as usize] {
+fn header(name: &str, kind: tar::EntryType, mode: u32, size: u64) -> [u8; BLOCK as usize] {
     let mut header = tar::Header::new_ustar();
     let field = &mut header.as_old_mut().name;
     field[..name.len()].copy_from_slice(name.as_bytes());
-    header.set_entry_type(tar::EntryType::Regular);
-    header.set_mode(0o644);
+    header.set_entry_type(kind);
+    header.set_mode(mode);
     header.set_uid(0);
     header.set_gid(0);
     header.set_mtime(MADE_MTIME.unsigned_abs());
