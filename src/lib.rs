@@ -10,11 +10,18 @@
 //!
 //! | module | is | touches the world |
 //! |---|---|---|
-//! | [`oci`] | digests, descriptors, references, documents | no |
+//! | [`oci`] | digests, descriptors, references, documents, canonical JSON | no |
 //! | [`layer`] | paths, nodes, trees, tar, compression | no |
 //! | [`rpm`] | repodata, solving, headers, payloads, the database, effects | no |
 //! | [`python`] | `uv.lock`, markers, tags, wheels, the venv | no |
+//! | [`accounts`], [`source`], [`root`] | users, the source tree, a base's merged root | no |
+//! | [`recipe`], [`lock`], [`lock_diff`] | what a person writes, what is pinned, what moved | no |
+//! | [`plan`], [`build`], [`image`] | inputs and layers, an image from them, its documents | no |
+//! | [`diagnose`] | what an error means: exit code and hint | no |
 //! | [`edge`] | network, disk, clock, environment | yes |
+//! | [`cli`] | one file per verb: flags in, one call, output | yes |
+//!
+//! Arrows point one way: `oci` ← `layer` ← `rpm`, `python`, … ← `plan`, `build` ← `edge` ← `cli` ← `main`.
 
 pub mod accounts;
 pub mod build;

@@ -1,6 +1,6 @@
 //! What moved between two locks, in the words of a review.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::lock::Lock;
@@ -89,53 +89,98 @@ pub fn changes(old: Option<&Lock>, new: &Lock) -> Vec<Change> {
 }
 
 /// What a name is pinned to: for people, and exactly.
+#[derive(Default)]
 struct Pin {
     shown: String,
-    exact: String,
+    exact: BTreeSet<String>,
+}
+
+impl Pin {
+    /// Adds an input of this name; what platforms have in common is said once.
+    fn add(&mut self, shown: &str, exact: String) {
+        if !self.shown.split(", ").any(|present| present == shown) {
+            if !self.shown.is_empty() {
+                self.shown.push_str(", ");
+            }
+            self.shown.push_str(shown);
+        }
+        self.exact.insert(exact);
+    }
 }
 
 fn pins(lock: &Lock) -> BTreeMap<(&'static str, String), Pin> {
-    let mut out = BTreeMap::new();
+    let mut out: BTreeMap<(&'static str, String), Pin> = BTreeMap::new();
     let base = lock.base.digest.to_string();
-    out.insert(
-        ("base", lock.base.image.clone()),
-        Pin {
-            shown: base.clone(),
-            exact: base,
-        },
-    );
+    out.entry(("base", lock.base.image.clone()))
+        .or_default()
+        .add(&base, base.clone());
     for rpm in &lock.rpms {
-        let pin: &mut Pin = out
-            .entry(("rpm", format!("{}.{}", rpm.name, rpm.arch)))
-            .or_insert_with(|| Pin {
-                shown: String::new(),
-                exact: String::new(),
-            });
-        append(&mut pin.shown, &rpm.evr);
         // The source package is what an advisory names.
-        if let Some(source) = &rpm.source {
-            append(&mut pin.shown, &format!("({source})"));
-        }
-        append(&mut pin.exact, &rpm.digest.to_string());
+        let shown = match &rpm.source {
+            Some(source) => format!("{} (from {source})", rpm.evr),
+            None => rpm.evr.clone(),
+        };
+        out.entry(("rpm", rpm.name.clone()))
+            .or_default()
+            .add(&shown, rpm.digest.to_string());
     }
     for wheel in &lock.wheels {
-        let pin: &mut Pin = out
-            .entry(("wheel", wheel.name.clone()))
-            .or_insert_with(|| Pin {
-                shown: String::new(),
-                exact: String::new(),
-            });
-        if pin.shown.is_empty() || !pin.shown.split(' ').any(|version| version == wheel.version) {
-            append(&mut pin.shown, &wheel.version);
-        }
-        append(&mut pin.exact, &wheel.digest.to_string());
+        out.entry(("wheel", wheel.name.clone()))
+            .or_default()
+            .add(&wheel.version, wheel.digest.to_string());
     }
     out
 }
 
-fn append(text: &mut String, more: &str) {
-    if !text.is_empty() {
-        text.push(' ');
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::Digest;
+
+    fn lock(rpms: &[(&str, &str, &str)]) -> Lock {
+        let rpms: String = rpms
+            .iter()
+            .map(|(name, evr, arch)| {
+                let digest = Digest::of(format!("{name}{evr}{arch}").as_bytes());
+                format!(
+                    "[[rpm]]\nname = \"{name}\"\nevr = \"{evr}\"\narch = \"{arch}\"\nrepository = \"r\"\n\
+                     url = \"https://r.io/x\"\nsize = 1\ndigest = \"{digest}\"\nwanted-by = []\n"
+                )
+            })
+            .collect();
+        let digest = Digest::of(b"base");
+        let text = format!(
+            "format = 1\nrecipe = \"{digest}\"\nepoch = 0\n[base]\nimage = \"r.io/b\"\ndigest = \"{digest}\"\n\
+             size = 1\nplatform = []\n{rpms}"
+        );
+        Lock::parse("recipe.lock", &text).expect("a valid lock")
     }
-    text.push_str(more);
+
+    #[test]
+    fn what_moved_is_said_once_for_all_platforms() {
+        let old = lock(&[
+            ("a", "1-1", "x86_64"),
+            ("a", "1-1", "aarch64"),
+            ("gone", "1-1", "noarch"),
+        ]);
+        let new = lock(&[
+            ("a", "2-1", "x86_64"),
+            ("a", "2-1", "aarch64"),
+            ("new", "1-1", "noarch"),
+        ]);
+        let lines: Vec<String> = changes(Some(&old), &new)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "Updating rpm a 1-1 -> 2-1",
+                "  Adding rpm new 1-1",
+                "Removing rpm gone 1-1"
+            ]
+        );
+        assert_eq!(changes(Some(&new), &new), []);
+        assert_eq!(changes(None, &new).len(), 3);
+    }
 }

@@ -94,7 +94,7 @@ fn why(project: &Project, name: &str, terminal: &Terminal) -> Result<(), Failure
             }
             continue;
         };
-        terminal.data(&format!("{indent}{}", rpm.nevra()))?;
+        terminal.data(&format!("{indent}{} {}", rpm.name, rpm.evr))?;
         if !seen.insert(name) {
             continue;
         }
