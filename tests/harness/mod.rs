@@ -16,19 +16,19 @@ mod common;
 
 mod bench;
 mod command;
-mod daemon;
+pub(crate) mod daemon;
 mod layout;
 mod mtree;
 mod root;
 mod server;
 
-pub(crate) use bench::{Bench, Made};
+pub(crate) use bench::{Bench, Made, imgbuild, source, target, text};
 pub(crate) use command::{Done, run, run_within};
 pub(crate) use common::skip;
 pub(crate) use daemon::{Container, Docker, Podman, free_port};
 pub(crate) use layout::{Entry, Image, Layer, Layout, sha256};
 pub(crate) use mtree::{Listed, parse as parse_mtree};
-pub(crate) use root::Root;
+pub(crate) use root::{Root, rpm};
 pub(crate) use server::{Fault, Server};
 
 use std::fs;
