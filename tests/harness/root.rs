@@ -11,11 +11,11 @@ use super::scratch;
 /// Makes the root read-only and changes into it as a user; its own mount and process namespaces end with it.
 const ENTER: &str = r#"
 set -e
-root=$1 user=$2; shift 2
+root=$1 user=$2 access=$3; shift 3
 mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
-mount -o remount,bind,ro "$root"
+mount -o "remount,bind,$access" "$root"
 exec chroot --userspec="$user" --groups= "$root" "$@"
 "#;
 
@@ -28,8 +28,13 @@ pub(crate) struct Root {
 impl Root {
     /// Unpacks a variant of the sample image, with its owners: callers are root.
     pub(crate) fn unpack(bench: &Bench, what: Made) -> Self {
+        Self::unpack_layout(&bench.made(what))
+    }
+
+    /// Unpacks the image that a layout tags `e2e`.
+    pub(crate) fn unpack_layout(layout: &Path) -> Self {
         let folder = scratch();
-        let image = format!("{}:e2e", bench.made(what).display());
+        let image = format!("{}:e2e", layout.display());
         run(Command::new("umoci").args(["unpack", "--image", &image]).arg(folder.path().join("bundle"))).ok();
         Self { folder }
     }
@@ -48,8 +53,17 @@ impl Root {
 
     /// Runs a program in the root as `user` (`uid:gid`), with nothing writable and no network.
     pub(crate) fn run(&self, user: &str, env: &[&str], program: &[&str]) -> Done {
+        self.enter([user, "ro"], env, program)
+    }
+
+    /// The same, but the root can be written.
+    pub(crate) fn run_writable(&self, user: &str, env: &[&str], program: &[&str]) -> Done {
+        self.enter([user, "rw"], env, program)
+    }
+
+    fn enter(&self, how: [&str; 2], env: &[&str], program: &[&str]) -> Done {
         let mut command = Command::new("unshare");
-        command.args(["--mount", "--pid", "--fork", "--net", "sh", "-c", ENTER, "enter"]).arg(self.path()).arg(user);
+        command.args(["--mount", "--pid", "--fork", "--net", "sh", "-c", ENTER, "enter"]).arg(self.path()).args(how);
         run(command.args(["/usr/bin/env", "-i"]).args(env).args(program))
     }
 
