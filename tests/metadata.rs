@@ -162,7 +162,7 @@ fn files_of_packages_are_as_their_headers_say_and_nothing_else_is_there() {
     let Some(bench) = bench() else { return };
     let root = Root::unpack(bench, Made::Amd64);
     let (tree, base) = (parse_mtree(&root.mtree()), base_tree(bench));
-    let installed: Vec<_> = bench.locked("rpm").into_iter().filter(|rpm| is_runtime(rpm)).collect();
+    let installed: Vec<_> = bench.locked("rpm").into_iter().filter(|rpm| harness::is_on(rpm, "runtime", "linux/amd64")).collect();
     let packages: Vec<_> = installed.iter().map(|rpm| bench.cached(rpm)).collect();
     let owned = check_packages(&packages, &tree, &root.path(), &base);
     let explained = |path: &str| {
@@ -176,11 +176,6 @@ fn files_of_packages_are_as_their_headers_say_and_nothing_else_is_there() {
     assert!(strange.is_empty(), "nobody asked for {strange:?}");
     let gone: Vec<&String> = base.keys().filter(|path| !tree.contains_key(*path)).collect();
     assert!(gone.is_empty(), "of the base, {gone:?} is gone");
-}
-
-fn is_runtime(rpm: &toml::Table) -> bool {
-    let stages = rpm["stages"].get("linux/amd64").and_then(toml::Value::as_array);
-    stages.is_some_and(|stages| stages.iter().any(|stage| stage.as_str() == Some("runtime")))
 }
 
 #[test]

@@ -22,10 +22,7 @@ fn bench() -> Option<&'static Bench> {
 /// Returns what the lock installs in a stage on amd64.
 fn locked(bench: &Bench, stage: &str) -> Vec<toml::Table> {
     let mut rpms = bench.locked("rpm");
-    rpms.retain(|rpm| {
-        let stages = rpm["stages"].as_table().expect("by platform").get("linux/amd64");
-        stages.and_then(toml::Value::as_array).is_some_and(|stages| stages.iter().any(|it| it.as_str() == Some(stage)))
-    });
+    rpms.retain(|rpm| harness::is_on(rpm, stage, "linux/amd64"));
     rpms
 }
 
@@ -118,7 +115,7 @@ for name in sys.argv[1:]:
     except Exception as error:
         bad.append(f'{name}: {error!r}')
 print('imported', len(sys.argv) - 1 - len(bad))
-sys.exit('\\n'.join(bad))
+sys.exit('\\n'.join(bad) or 0)
 ";
 
 /// Returns the names that can be imported from a `site-packages`.
@@ -172,10 +169,7 @@ fn every_wheel_of_the_lock_is_there_in_its_version() {
         .filter_map(|line| line.split_once(' '))
         .map(|(name, version)| (normal(name), version.to_owned()))
         .collect();
-    let wheels = bench.locked("wheel").into_iter().filter(|wheel| {
-        let platforms = wheel["platforms"].as_array().expect("a list");
-        platforms.iter().any(|platform| platform.as_str() == Some("linux/amd64"))
-    });
+    let wheels = bench.locked("wheel").into_iter().filter(|wheel| harness::is_on(wheel, "platforms", "linux/amd64"));
     let wanted: BTreeMap<String, String> =
         wheels.map(|wheel| (normal(&text(&wheel, "name")), text(&wheel, "version"))).collect();
     assert_eq!(found, wanted);

@@ -193,6 +193,12 @@ pub(crate) fn text(block: &toml::Table, key: &str) -> String {
     block.get(key).and_then(toml::Value::as_str).unwrap_or_else(|| panic!("no {key} in {block}")).to_owned()
 }
 
+/// Tells whether a block of the lock lists a platform under a key: a stage of an RPM, or `platforms` of a wheel.
+pub(crate) fn is_on(block: &toml::Table, key: &str, platform: &str) -> bool {
+    let platforms = block.get(key).and_then(toml::Value::as_array);
+    platforms.is_some_and(|platforms| platforms.iter().any(|it| it.as_str() == Some(platform)))
+}
+
 /// Returns the source tree of imgbuild.
 pub(crate) fn source() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

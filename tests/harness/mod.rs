@@ -22,7 +22,7 @@ mod mtree;
 mod root;
 mod server;
 
-pub(crate) use bench::{Bench, Made, imgbuild, source, target, text};
+pub(crate) use bench::{Bench, Made, imgbuild, is_on, source, target, text};
 pub(crate) use command::{Done, run, run_within};
 pub(crate) use common::skip;
 pub(crate) use daemon::{Container, Docker, Podman, free_port};

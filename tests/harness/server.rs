@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::bench::Bench;
+use super::layout::Layout;
 
 /// What is wrong with an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ struct Shelf {
     www: PathBuf,
     /// Blob folders of the stand-in's base layouts.
     base: Vec<PathBuf>,
+    /// What the base's tag leads to.
+    tag: String,
     /// Wheels, by the path of their URL.
     wheels: BTreeMap<String, PathBuf>,
     faults: Box<Faults>,
@@ -57,7 +60,8 @@ impl Server {
     pub(crate) fn faulty(bench: &Bench, faults: impl Fn(&str) -> Option<Fault> + Send + Sync + 'static) -> Self {
         let standin = &bench.standin.folder;
         let base = names_of_base_layouts(standin).map(|layout| layout.join("blobs/sha256")).collect();
-        let shelf = Shelf { www: standin.join("www"), base, wheels: bench.wheels(), faults: Box::new(faults) };
+        let tag = Layout::open(&standin.join("base")).top()["digest"].as_str().expect("a digest").to_owned();
+        let shelf = Shelf { www: standin.join("www"), base, tag, wheels: bench.wheels(), faults: Box::new(faults) };
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it is bound").to_string();
         let (asked, ending) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
@@ -158,7 +162,11 @@ impl Shelf {
             return Some((fs::read(self.wheels.get(wheel)?).ok()?, "application/octet-stream"));
         }
         if path.starts_with("/v2/") {
-            let hex = path.rsplit_once("/sha256:")?.1;
+            let digest = match path.rsplit_once("/manifests/") {
+                Some((_, "2023")) => self.tag.as_str(),
+                _ => path.rsplit('/').next()?,
+            };
+            let hex = digest.strip_prefix("sha256:")?;
             let bytes = self.base.iter().find_map(|folder| fs::read(folder.join(hex)).ok())?;
             return Some((bytes.clone(), if path.contains("/manifests/") { media_type(&bytes) } else { "application/octet-stream" }));
         }
