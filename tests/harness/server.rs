@@ -170,8 +170,8 @@ impl Shelf {
             let bytes = self.base.iter().find_map(|folder| fs::read(folder.join(hex)).ok())?;
             return Some((bytes.clone(), if path.contains("/manifests/") { media_type(&bytes) } else { "application/octet-stream" }));
         }
-        let clean = !path.contains("..");
-        Some((clean.then(|| fs::read(self.www.join(&path[1..])).ok())??, "application/octet-stream"))
+        let below = path.strip_prefix('/').filter(|below| !below.contains(".."))?;
+        Some((fs::read(self.www.join(below)).ok()?, "application/octet-stream"))
     }
 }
 
