@@ -9,14 +9,40 @@ const EDGE: [&str; 4] = ["src/edge/", "src/cli/", "src/main.rs", "src/lib.rs"];
 
 /// Paths that lead to disk, network, clock, environment or other processes, or from the core to the edge.
 const WORLD: [&str; 22] = [
-    "std::fs", "std::env", "std::net", "std::process", "std::path", "std::os", "std::time::SystemTime",
-    "std::time::Instant", "std::io::stdin", "std::io::stdout", "std::io::stderr", "std::thread::sleep",
-    "std::thread::available_parallelism", "tokio", "reqwest", "rustix", "tempfile", "crate::edge", "crate::cli",
-    "imgbuild::edge", "imgbuild::cli", "ignore",
+    "std::fs",
+    "std::env",
+    "std::net",
+    "std::process",
+    "std::path",
+    "std::os",
+    "std::time::SystemTime",
+    "std::time::Instant",
+    "std::io::stdin",
+    "std::io::stdout",
+    "std::io::stderr",
+    "std::thread::sleep",
+    "std::thread::available_parallelism",
+    "tokio",
+    "reqwest",
+    "rustix",
+    "tempfile",
+    "crate::edge",
+    "crate::cli",
+    "imgbuild::edge",
+    "imgbuild::cli",
+    "ignore",
 ];
 
 /// Names that mean the same wherever they come from: clocks, and maps whose order differs from run to run.
-const WORDS: [&str; 7] = ["SystemTime", "Instant", "RandomState", "DefaultHasher", "HashMap", "HashSet", "temp_dir"];
+const WORDS: [&str; 7] = [
+    "SystemTime",
+    "Instant",
+    "RandomState",
+    "DefaultHasher",
+    "HashMap",
+    "HashSet",
+    "temp_dir",
+];
 
 /// Files that look things up in unordered maps and never list them: their order reaches nothing.
 const LOOKED_UP_ONLY: [&str; 6] = [
@@ -48,13 +74,21 @@ fn tokens(source: &str) -> Vec<String> {
         } else if let Some(hashes) = raw_text(rest) {
             let open = rest.find('"').expect("it was seen") + 1;
             let close = format!("\"{}", "#".repeat(hashes));
-            open + rest[open..].find(&close).map_or(rest.len() - open, |end| end + close.len())
+            open + rest[open..]
+                .find(&close)
+                .map_or(rest.len() - open, |end| end + close.len())
         } else if rest.starts_with('"') {
             text(rest)
-        } else if rest.starts_with("'\\") || (rest.starts_with('\'') && rest.chars().nth(2) == Some('\'')) {
+        } else if rest.starts_with("'\\")
+            || (rest.starts_with('\'') && rest.chars().nth(2) == Some('\''))
+        {
             // A character, and not a lifetime.
             let first = 1 + rest[1..].chars().next().map_or(0, char::len_utf8);
-            let after = if rest.starts_with("'\\") { first + 1 } else { first };
+            let after = if rest.starts_with("'\\") {
+                first + 1
+            } else {
+                first
+            };
             after + rest[after..].find('\'').map_or(0, |end| end + 1)
         } else {
             0
@@ -63,7 +97,9 @@ fn tokens(source: &str) -> Vec<String> {
             at += skipped;
             continue;
         }
-        let word = rest.find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(rest.len());
+        let word = rest
+            .find(|c: char| c != '_' && !c.is_alphanumeric())
+            .unwrap_or(rest.len());
         let length = if word > 0 {
             word
         } else if rest.starts_with("::") {
@@ -121,7 +157,11 @@ fn paths(tokens: &[String]) -> BTreeSet<String> {
                 path = stack.last().cloned().unwrap_or_default();
                 in_use = token != ";";
             }
-            _ if is_word && (follows_sign || path.is_empty() || (in_use && path.ends_with("::"))) => path += token,
+            _ if is_word
+                && (follows_sign || path.is_empty() || (in_use && path.ends_with("::"))) =>
+            {
+                path += token
+            }
             // `as` and the name after it do not change where the path leads.
             _ if in_use => {}
             _ => {
@@ -139,7 +179,9 @@ fn paths(tokens: &[String]) -> BTreeSet<String> {
 
 /// Leaves out what is only compiled for tests: unit tests may touch the world.
 fn without_tests(source: &str) -> &str {
-    source.find("#[cfg(test)]\nmod tests {").map_or(source, |at| &source[..at])
+    source
+        .find("#[cfg(test)]\nmod tests {")
+        .map_or(source, |at| &source[..at])
 }
 
 /// Returns what a core module may not name.
@@ -148,14 +190,23 @@ fn violations(file: &str, source: &str) -> Vec<String> {
     let mut found: Vec<String> = paths(&tokens)
         .into_iter()
         .filter(|path| {
-            let begins = |world: &str| path.strip_prefix(world).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+            let begins = |world: &str| {
+                path.strip_prefix(world)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+            };
             // `super::super::edge` is `crate::edge`.
             let upwards = path.split("::").skip_while(|part| *part == "super").next();
-            WORLD.iter().any(|world| begins(world)) || (path.starts_with("super::") && matches!(upwards, Some("edge" | "cli")))
+            WORLD.iter().any(|world| begins(world))
+                || (path.starts_with("super::") && matches!(upwards, Some("edge" | "cli")))
         })
         .collect();
     let allowed = |word: &str| word.starts_with("Hash") && LOOKED_UP_ONLY.contains(&file);
-    found.extend(tokens.iter().filter(|token| WORDS.contains(&token.as_str()) && !allowed(token)).cloned());
+    found.extend(
+        tokens
+            .iter()
+            .filter(|token| WORDS.contains(&token.as_str()) && !allowed(token))
+            .cloned(),
+    );
     found.sort();
     found.dedup();
     found
@@ -171,7 +222,10 @@ fn untidy(file: &str, source: &str) -> Vec<String> {
     if lines > LONGEST {
         found.push(format!("{lines} lines; split it before {LONGEST}"));
     }
-    let stem = Path::new(file).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let stem = Path::new(file)
+        .file_stem()
+        .and_then(|stem| stem.to_str())
+        .unwrap_or_default();
     if stem.split('_').any(|word| VAGUE.contains(&word)) {
         found.push(format!("`{stem}` does not say what is inside"));
     }
@@ -186,7 +240,10 @@ fn rust_files(folder: &str) -> BTreeMap<String, String> {
             let path = format!("{below}/{}", entry.file_name().to_string_lossy());
             if entry.path().is_dir() {
                 visit(root, &path, out);
-            } else if Path::new(&path).extension().is_some_and(|kind| kind == "rs") {
+            } else if Path::new(&path)
+                .extension()
+                .is_some_and(|kind| kind == "rs")
+            {
                 out.insert(path, fs::read_to_string(entry.path()).expect("text"));
             }
         }
@@ -200,9 +257,16 @@ fn rust_files(folder: &str) -> BTreeMap<String, String> {
 fn test_modules(files: &BTreeMap<String, String>) -> BTreeSet<String> {
     let mut out = BTreeSet::new();
     for (file, source) in files {
-        let folder = file.strip_suffix("/mod.rs").or_else(|| file.strip_suffix(".rs")).expect("a Rust file");
+        let folder = file
+            .strip_suffix("/mod.rs")
+            .or_else(|| file.strip_suffix(".rs"))
+            .expect("a Rust file");
         for declared in source.split("#[cfg(test)]\nmod ").skip(1) {
-            if let Some(name) = declared.split_once(';').map(|(name, _)| name).filter(|name| !name.contains(' ')) {
+            if let Some(name) = declared
+                .split_once(';')
+                .map(|(name, _)| name)
+                .filter(|name| !name.contains(' '))
+            {
                 out.insert(format!("{folder}/{name}.rs"));
             }
         }
@@ -214,19 +278,34 @@ fn test_modules(files: &BTreeMap<String, String>) -> BTreeSet<String> {
 fn the_core_is_a_function_of_its_arguments() {
     let files = rust_files("src");
     let for_tests = test_modules(&files);
-    let core = files.iter().filter(|(file, _)| !EDGE.iter().any(|edge| file.starts_with(edge)) && !for_tests.contains(*file));
+    let core = files.iter().filter(|(file, _)| {
+        !EDGE.iter().any(|edge| file.starts_with(edge)) && !for_tests.contains(*file)
+    });
     let found: Vec<String> = core
-        .flat_map(|(file, source)| violations(file, source).into_iter().map(move |what| format!("{file} names `{what}`")))
+        .flat_map(|(file, source)| {
+            violations(file, source)
+                .into_iter()
+                .map(move |what| format!("{file} names `{what}`"))
+        })
         .collect();
-    assert!(found.is_empty(), "only edge/ and cli/ may touch the world:\n{}", found.join("\n"));
+    assert!(
+        found.is_empty(),
+        "only edge/ and cli/ may touch the world:\n{}",
+        found.join("\n")
+    );
 }
 
 #[test]
 fn exceptions_are_still_needed() {
     let files = rust_files("src");
     for file in LOOKED_UP_ONLY {
-        let source = files.get(file).unwrap_or_else(|| panic!("{file} is gone: take it off the list"));
-        assert!(source.contains("Hash"), "{file} has no unordered map any more: take it off the list");
+        let source = files
+            .get(file)
+            .unwrap_or_else(|| panic!("{file} is gone: take it off the list"));
+        assert!(
+            source.contains("Hash"),
+            "{file} has no unordered map any more: take it off the list"
+        );
     }
 }
 
@@ -236,7 +315,11 @@ fn every_file_says_what_it_is_for_and_holds_one_idea() {
     files.extend(rust_files("tests"));
     let found: Vec<String> = files
         .iter()
-        .flat_map(|(file, source)| untidy(file, source).into_iter().map(move |what| format!("{file}: {what}")))
+        .flat_map(|(file, source)| {
+            untidy(file, source)
+                .into_iter()
+                .map(move |what| format!("{file}: {what}"))
+        })
         .collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
@@ -268,9 +351,15 @@ fn planted_violations_are_caught() {
         "/* use x; */ use std::fs; // fine",
         "use std::thread::available_parallelism;",
     ] {
-        assert!(!violations("src/x.rs", planted).is_empty(), "not caught: {planted}");
+        assert!(
+            !violations("src/x.rs", planted).is_empty(),
+            "not caught: {planted}"
+        );
     }
-    assert_eq!(violations("src/x.rs", "use std::{fs as f, io};"), ["std::fs"]);
+    assert_eq!(
+        violations("src/x.rs", "use std::{fs as f, io};"),
+        ["std::fs"]
+    );
 }
 
 #[test]
@@ -287,21 +376,36 @@ fn clean_code_passes() {
     ] {
         assert_eq!(violations("src/x.rs", clean), [""; 0], "{clean}");
     }
-    assert_eq!(violations(LOOKED_UP_ONLY[0], "use std::collections::HashMap;"), [""; 0]);
+    assert_eq!(
+        violations(LOOKED_UP_ONLY[0], "use std::collections::HashMap;"),
+        [""; 0]
+    );
 }
 
 #[test]
 fn planted_untidiness_is_caught() {
     let long = format!("//! Long.\n{}", "\n".repeat(LONGEST));
-    for (file, source) in [("src/x.rs", "use x;\n"), ("src/x.rs", "/// x\n"), ("src/x.rs", &long), ("src/path_utils.rs", "//! x\n")] {
+    for (file, source) in [
+        ("src/x.rs", "use x;\n"),
+        ("src/x.rs", "/// x\n"),
+        ("src/x.rs", &long),
+        ("src/path_utils.rs", "//! x\n"),
+    ] {
         assert_eq!(untidy(file, source).len(), 1, "{file}: {}", &source[..5]);
     }
-    assert_eq!(untidy("src/contexts/path.rs", "//! Says what it is for.\n"), [""; 0]);
+    assert_eq!(
+        untidy("src/contexts/path.rs", "//! Says what it is for.\n"),
+        [""; 0]
+    );
 }
 
 #[test]
 fn modules_that_exist_only_in_tests_are_found() {
-    let source = "mod real;\n#[cfg(test)]\nmod generated;\n#[cfg(test)]\nmod tests {\n fn f() { a; }\n}\n";
+    let source =
+        "mod real;\n#[cfg(test)]\nmod generated;\n#[cfg(test)]\nmod tests {\n fn f() { a; }\n}\n";
     let files = BTreeMap::from([("src/layer/mod.rs".to_owned(), source.to_owned())]);
-    assert_eq!(test_modules(&files), BTreeSet::from(["src/layer/generated.rs".to_owned()]));
+    assert_eq!(
+        test_modules(&files),
+        BTreeSet::from(["src/layer/generated.rs".to_owned()])
+    );
 }

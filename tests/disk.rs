@@ -22,7 +22,11 @@ exit $code
 
 fn on_small_disk(disk: &Path, program: &Command) -> Done {
     let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", ON_SMALL_DISK, "small"]).arg(disk).arg(program.get_program()).args(program.get_args());
+    command
+        .args(["--mount", "sh", "-c", ON_SMALL_DISK, "small"])
+        .arg(disk)
+        .arg(program.get_program())
+        .args(program.get_args());
     run(command.env_remove("SOURCE_DATE_EPOCH"))
 }
 
@@ -45,20 +49,38 @@ fn a_full_disk_is_named_and_nothing_is_left_on_it() {
     let folder = harness::scratch();
     for format in ["oci", "oci-archive", "docker-archive"] {
         let mut build = bench.imgbuild(&["build", "--platform", "linux/amd64", "--format", format]);
-        build.arg(&bench.project).arg("-o").arg(folder.path().join("image"));
+        build
+            .arg(&bench.project)
+            .arg("-o")
+            .arg(folder.path().join("image"));
         let done = on_small_disk(folder.path(), &build);
-        assert_says(&done, 2, &["no space", &folder.path().display().to_string()]);
-        assert!(done.out.contains("left: \n"), "half an image is left: {done}");
+        assert_says(
+            &done,
+            2,
+            &["no space", &folder.path().display().to_string()],
+        );
+        assert!(
+            done.out.contains("left: \n"),
+            "half an image is left: {done}"
+        );
     }
     // The cache on a full disk.
     let server = Server::sound(bench);
     let out = harness::scratch();
     let mut build = imgbuild(&["build", "--platform", "linux/amd64", "--cache-dir"]);
-    build.arg(folder.path().join("cache")).args(server.mirrors()).arg(&bench.project).arg("-o").arg(out.path().join("image"));
+    build
+        .arg(folder.path().join("cache"))
+        .args(server.mirrors())
+        .arg(&bench.project)
+        .arg("-o")
+        .arg(out.path().join("image"));
     let done = on_small_disk(folder.path(), &build);
     assert_says(&done, 2, &["no space", "--cache-dir"]);
     assert!(harness::names(out.path()).is_empty());
-    assert!(!done.out.contains("/tmp/"), "the cache's temporary files are left: {done}");
+    assert!(
+        !done.out.contains("/tmp/"),
+        "the cache's temporary files are left: {done}"
+    );
 }
 
 /// What an ordinary user runs: a copy of the program and the project where they may read them.
@@ -71,7 +93,11 @@ impl Ordinary {
     fn new(bench: &Bench) -> Self {
         let folder = harness::scratch();
         let project = bench.copy_of_project(folder.path());
-        fs::copy(env!("CARGO_BIN_EXE_imgbuild"), folder.path().join("imgbuild")).expect("a copy");
+        fs::copy(
+            env!("CARGO_BIN_EXE_imgbuild"),
+            folder.path().join("imgbuild"),
+        )
+        .expect("a copy");
         if harness::as_root() {
             harness::give(folder.path(), NOBODY.parse().expect("a number"));
         }
@@ -84,10 +110,20 @@ impl Ordinary {
         let mut command = Command::new(&program);
         if harness::as_root() {
             command = Command::new("setpriv");
-            command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]).arg(&program);
+            command
+                .args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"])
+                .arg(&program);
         }
-        command.args(["build", "--platform", "linux/amd64"]).arg(&self.project).arg("-o").arg(out);
-        command.args(server.mirrors()).env("HOME", self.folder.path()).env_remove("XDG_CACHE_HOME").env_remove("IMGBUILD_CACHE_DIR");
+        command
+            .args(["build", "--platform", "linux/amd64"])
+            .arg(&self.project)
+            .arg("-o")
+            .arg(out);
+        command
+            .args(server.mirrors())
+            .env("HOME", self.folder.path())
+            .env_remove("XDG_CACHE_HOME")
+            .env_remove("IMGBUILD_CACHE_DIR");
         run(&mut command)
     }
 }
@@ -102,7 +138,11 @@ fn a_source_file_that_cannot_be_read_is_named_before_anything_is_fetched() {
     let done = ordinary.build(&server, &out);
     assert_says(&done, 2, &["src/events.py", "ermission denied"]);
     assert!(!out.exists());
-    assert!(server.asked().is_empty(), "it asked for {:?}", server.asked());
+    assert!(
+        server.asked().is_empty(),
+        "it asked for {:?}",
+        server.asked()
+    );
 }
 
 #[test]
@@ -149,7 +189,12 @@ fn a_build_that_is_killed_leaves_the_old_layout_and_the_next_one_succeeds() {
     let mut killed = 0;
     for part in [20, 50, 80, 90, 95, 98, 100] {
         let mut command = bench.imgbuild(&["build", "--platform", "linux/amd64"]);
-        command.arg(&project).arg("-o").arg(&image).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .arg(&project)
+            .arg("-o")
+            .arg(&image)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let mut child = command.spawn().expect("it runs");
         std::thread::sleep(took * part / 100);
         let ended = child.try_wait().expect("our child").is_some();
@@ -161,14 +206,21 @@ fn a_build_that_is_killed_leaves_the_old_layout_and_the_next_one_succeeds() {
             killed += 1;
         }
     }
-    assert!(killed > 2, "no build was killed in the middle: it took {took:?}");
+    assert!(
+        killed > 2,
+        "no build was killed in the middle: it took {took:?}"
+    );
 
     let done = bench.build(&project, &image).ok();
     assert_ne!(done.text(), old.text());
     Layout::open(&image).assert_complete();
     let clean = bench.build(&project, &folder.path().join("clean")).ok();
     assert_eq!(clean.text(), done.text());
-    assert_eq!(harness::names(&out), ["image"], "the next build clears away what killed ones left");
+    assert_eq!(
+        harness::names(&out),
+        ["image"],
+        "the next build clears away what killed ones left"
+    );
 }
 
 #[test]
@@ -177,7 +229,12 @@ fn an_interrupted_build_ends_at_once_and_leaves_nothing() {
     bench.made(Made::Amd64);
     let folder = harness::scratch();
     let mut command = bench.imgbuild(&["build", "--platform", "linux/amd64"]);
-    command.arg(&bench.project).arg("-o").arg(folder.path().join("image")).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .arg(&bench.project)
+        .arg("-o")
+        .arg(folder.path().join("image"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut child = command.spawn().expect("it runs");
     std::thread::sleep(Duration::from_millis(300));
     let pid = rustix::process::Pid::from_child(&child);
@@ -188,6 +245,14 @@ fn an_interrupted_build_ends_at_once_and_leaves_nothing() {
     let start = Instant::now();
     let status = child.wait().expect("our child");
     assert!(!status.success());
-    assert!(start.elapsed() < Duration::from_secs(3), "Ctrl-C took {:?}", start.elapsed());
-    assert!(harness::names(folder.path()).is_empty(), "{:?}", harness::names(folder.path()));
+    assert!(
+        start.elapsed() < Duration::from_secs(3),
+        "Ctrl-C took {:?}",
+        start.elapsed()
+    );
+    assert!(
+        harness::names(folder.path()).is_empty(),
+        "{:?}",
+        harness::names(folder.path())
+    );
 }

@@ -25,9 +25,25 @@ sys.exit(os.waitstatus_to_exitcode(status))
 fn cold_build(bench: &Bench, server: &Server, project: &Path) -> u64 {
     let folder = scratch();
     let mut command = Command::new("python3");
-    command.args(["-c", MEASURE, env!("CARGO_BIN_EXE_imgbuild"), "build", "--cache-dir"]).arg(folder.path().join("cache"));
-    command.args(server.mirrors()).args(["--platform", "linux/amd64"]).arg(project).arg("-o").arg(folder.path().join("image"));
-    let done = run(command.env_remove("SOURCE_DATE_EPOCH").current_dir(&bench.project)).ok();
+    command
+        .args([
+            "-c",
+            MEASURE,
+            env!("CARGO_BIN_EXE_imgbuild"),
+            "build",
+            "--cache-dir",
+        ])
+        .arg(folder.path().join("cache"));
+    command
+        .args(server.mirrors())
+        .args(["--platform", "linux/amd64"])
+        .arg(project)
+        .arg("-o")
+        .arg(folder.path().join("image"));
+    let done = run(command
+        .env_remove("SOURCE_DATE_EPOCH")
+        .current_dir(&bench.project))
+    .ok();
     let used = done.out.lines().last().and_then(|line| line.parse().ok());
     used.unwrap_or_else(|| panic!("no measurement: {done}"))
 }
@@ -44,10 +60,18 @@ fn a_cold_build_of_the_sample_stays_below_300_mb_and_does_not_grow_with_the_imag
     let large = bench.copy_of_project(folder.path());
     for name in ["one", "two"] {
         noise(&large.join("src").join(name), 100);
-        fs::File::create(large.join("src").join(format!("{name}.zeros"))).expect("a file").set_len(100 << 20).expect("sparse");
+        fs::File::create(large.join("src").join(format!("{name}.zeros")))
+            .expect("a file")
+            .set_len(100 << 20)
+            .expect("sparse");
     }
     let with_large = cold_build(bench, &server, &large);
-    assert!(with_large < BOUND, "{} MiB with 400 MiB of sources, {} without", with_large >> 10, used >> 10);
+    assert!(
+        with_large < BOUND,
+        "{} MiB with 400 MiB of sources, {} without",
+        with_large >> 10,
+        used >> 10
+    );
 }
 
 /// Writes `mib` MiB that look random: xorshift, so that they are the same every time.

@@ -34,18 +34,35 @@ pub(crate) fn run(command: &mut Command) -> Done {
 /// The same, with a time limit.
 pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Done {
     // Files and not pipes: what outlives the command (a container's monitor) would keep a pipe open.
-    let mut streams = [tempfile::tempfile().expect("a file"), tempfile::tempfile().expect("a file")];
-    let copies = streams.each_ref().map(|file| file.try_clone().expect("a second handle"));
+    let mut streams = [
+        tempfile::tempfile().expect("a file"),
+        tempfile::tempfile().expect("a file"),
+    ];
+    let copies = streams
+        .each_ref()
+        .map(|file| file.try_clone().expect("a second handle"));
     let [out, err] = copies;
     command.stdin(Stdio::null()).stdout(out).stderr(err);
     let shown = show(command);
     let start = Instant::now();
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {shown}: {error}"));
+    let mut child = command
+        .spawn()
+        .unwrap_or_else(|error| panic!("cannot run {shown}: {error}"));
     let code = wait(&mut child, start + limit);
     let took = start.elapsed();
     let [out, err] = streams.each_mut().map(content);
-    let done = Done { shown, code: code.flatten(), out, err, took };
-    assert!(code.is_some(), "took more than {} s:\n{done}", limit.as_secs());
+    let done = Done {
+        shown,
+        code: code.flatten(),
+        out,
+        err,
+        took,
+    };
+    assert!(
+        code.is_some(),
+        "took more than {} s:\n{done}",
+        limit.as_secs()
+    );
     done
 }
 
@@ -66,13 +83,18 @@ fn wait(child: &mut Child, until: Instant) -> Option<Option<i32>> {
 
 fn content(file: &mut File) -> String {
     let mut bytes = Vec::new();
-    file.rewind().and_then(|()| file.read_to_end(&mut bytes)).expect("our own file");
+    file.rewind()
+        .and_then(|()| file.read_to_end(&mut bytes))
+        .expect("our own file");
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn show(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 impl Done {
@@ -91,8 +113,18 @@ impl Done {
 
 impl std::fmt::Display for Done {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { shown, code, out, err, took } = self;
+        let Self {
+            shown,
+            code,
+            out,
+            err,
+            took,
+        } = self;
         let code = code.map_or_else(|| "a signal".to_owned(), |code| code.to_string());
-        write!(f, "$ {shown}\nexit {code} after {:.1} s\n{out}{err}", took.as_secs_f32())
+        write!(
+            f,
+            "$ {shown}\nexit {code} after {:.1} s\n{out}{err}",
+            took.as_secs_f32()
+        )
     }
 }

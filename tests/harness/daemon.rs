@@ -39,7 +39,10 @@ impl Background {
             .stderr(out)
             .spawn()
             .expect("sh runs");
-        Self { leash, log: log.to_owned() }
+        Self {
+            leash,
+            log: log.to_owned(),
+        }
     }
 
     fn log(&self) -> String {
@@ -89,7 +92,9 @@ static ENGINE: Mutex<Weak<Docker>> = Mutex::new(Weak::new());
 impl Docker {
     /// Starts an engine, or shares the one that runs.
     pub(crate) fn shared() -> Arc<Self> {
-        let mut engine = ENGINE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut engine = ENGINE
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(docker) = engine.upgrade() {
             return docker;
         }
@@ -104,12 +109,32 @@ impl Docker {
         let socket = format!("unix://{}", path("docker.sock"));
         let program = find_program("dockerd").expect("callers ask `installed` first");
         let (data, state, pid) = (path("data"), path("state"), path("pid"));
-        let arguments =
-            ["--iptables=false", "--bridge=none", "-H", &socket, "--data-root", &data, "--exec-root", &state, "-p", &pid];
+        let arguments = [
+            "--iptables=false",
+            "--bridge=none",
+            "-H",
+            &socket,
+            "--data-root",
+            &data,
+            "--exec-root",
+            &state,
+            "-p",
+            &pid,
+        ];
         let engine = Background::start(&program, &arguments, &folder.path().join("log"));
-        let docker = Self { engine, socket, folder };
-        let up = wait_for(Duration::from_secs(60), || (docker.run(&["version"]).code == Some(0)).then_some(()));
-        assert!(up.is_some(), "dockerd does not answer; it says:\n{}", docker.engine.log());
+        let docker = Self {
+            engine,
+            socket,
+            folder,
+        };
+        let up = wait_for(Duration::from_secs(60), || {
+            (docker.run(&["version"]).code == Some(0)).then_some(())
+        });
+        assert!(
+            up.is_some(),
+            "dockerd does not answer; it says:\n{}",
+            docker.engine.log()
+        );
         docker
     }
 
@@ -117,7 +142,11 @@ impl Docker {
     pub(crate) fn run(&self, arguments: &[&str]) -> Done {
         // A user's own configuration (plugins, contexts, credentials) has no part in it.
         let config = self.folder.path().join("config");
-        run(Command::new("docker").arg("--config").arg(config).args(["-H", &self.socket]).args(arguments))
+        run(Command::new("docker")
+            .arg("--config")
+            .arg(config)
+            .args(["-H", &self.socket])
+            .args(arguments))
     }
 
     /// Starts a container in the background.
@@ -139,21 +168,35 @@ impl Podman {
     }
 
     /// Flags of `podman run` and `podman create`.
-    pub(crate) const LIMITS: [&str; 6] =
-        ["--runtime", "runc", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
+    pub(crate) const LIMITS: [&str; 6] = [
+        "--runtime",
+        "runc",
+        "--ulimit",
+        "nofile=1024:1024",
+        "--ulimit",
+        "nproc=1024:1024",
+    ];
 
     /// Runs `podman` with this storage.
     pub(crate) fn run(&self, arguments: &[&str]) -> Done {
         let folder = self.folder.path();
         let mut command = Command::new("podman");
-        command.arg("--root").arg(folder.join("root")).arg("--runroot").arg(folder.join("run"));
+        command
+            .arg("--root")
+            .arg(folder.join("root"))
+            .arg("--runroot")
+            .arg(folder.join("run"));
         run(command.args(["--storage-driver", "vfs"]).args(arguments))
     }
 
     /// Starts a container in the background.
     pub(crate) fn start_container(self: &Arc<Self>, arguments: &[&str]) -> Container {
         let podman = Arc::clone(self);
-        let all: Vec<&str> = Self::LIMITS.iter().copied().chain(arguments.iter().copied()).collect();
+        let all: Vec<&str> = Self::LIMITS
+            .iter()
+            .copied()
+            .chain(arguments.iter().copied())
+            .collect();
         Container::start(move |arguments| podman.run(arguments), &all, "--force")
     }
 }
@@ -166,29 +209,51 @@ pub(crate) struct Container {
 }
 
 impl Container {
-    fn start(engine: impl Fn(&[&str]) -> Done + 'static, arguments: &[&str], force: &'static str) -> Self {
-        let all: Vec<&str> = ["run", "--detach"].iter().chain(arguments).copied().collect();
+    fn start(
+        engine: impl Fn(&[&str]) -> Done + 'static,
+        arguments: &[&str],
+        force: &'static str,
+    ) -> Self {
+        let all: Vec<&str> = ["run", "--detach"]
+            .iter()
+            .chain(arguments)
+            .copied()
+            .collect();
         let done = engine(&all).ok();
         // Pulling prints before the id does.
         let id = done.out.lines().last().expect("an id").trim().to_owned();
-        Self { id, engine: Box::new(engine), force }
+        Self {
+            id,
+            engine: Box::new(engine),
+            force,
+        }
     }
 
     /// Runs `docker VERB … ID`.
     pub(crate) fn ask(&self, arguments: &[&str]) -> Done {
-        let all: Vec<&str> = arguments.iter().copied().chain([self.id.as_str()]).collect();
+        let all: Vec<&str> = arguments
+            .iter()
+            .copied()
+            .chain([self.id.as_str()])
+            .collect();
         (self.engine)(&all)
     }
 
     /// Runs a program in the container.
     pub(crate) fn exec(&self, program: &[&str]) -> Done {
-        let all: Vec<&str> = ["exec", self.id.as_str()].into_iter().chain(program.iter().copied()).collect();
+        let all: Vec<&str> = ["exec", self.id.as_str()]
+            .into_iter()
+            .chain(program.iter().copied())
+            .collect();
         (self.engine)(&all)
     }
 
     /// Returns a field of its state.
     pub(crate) fn inspect(&self, template: &str) -> String {
-        self.ask(&["inspect", "--format", template]).ok().text().to_owned()
+        self.ask(&["inspect", "--format", template])
+            .ok()
+            .text()
+            .to_owned()
     }
 
     /// Returns everything it printed.
@@ -209,7 +274,11 @@ pub(crate) fn http_get(port: u16, path: &str) -> Option<(u16, String)> {
     use std::io::{Read, Write};
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n").ok()?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n"
+    )
+    .ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;

@@ -6,14 +6,20 @@
 //! daemon   servers and daemons that end when the test does, however it ends
 //! server   serves the locked inputs on a loopback port, wrongly where a test asks for it
 //! layout   reads what was built, independently of the product
+//! attempt  a place to fail in, and what a refusal must say
 //! root     the image's root, unpacked by umoci, and programs run in it
 //! ```
 
-#![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test binary uses a part of it"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod attempt;
 mod bench;
 mod command;
 pub(crate) mod daemon;
@@ -22,6 +28,7 @@ mod mtree;
 mod root;
 mod server;
 
+pub(crate) use attempt::Attempt;
 pub(crate) use bench::{Bench, Made, imgbuild, is_on, source, target, text};
 pub(crate) use command::{Done, run, run_within};
 pub(crate) use common::skip;
@@ -60,7 +67,11 @@ pub(crate) fn as_root() -> bool {
 
 /// Says why a test that needs root does not run.
 pub(crate) fn needs_root(why: &str) -> Option<()> {
-    if as_root() { Some(()) } else { skip(&format!("not root: {why}")) }
+    if as_root() {
+        Some(())
+    } else {
+        skip(&format!("not root: {why}"))
+    }
 }
 
 /// Makes a folder that other users may enter and that is gone with the returned value.
@@ -70,7 +81,10 @@ pub(crate) fn scratch() -> tempfile::TempDir {
 
 /// The same, below `parent`.
 pub(crate) fn scratch_in(parent: &Path) -> tempfile::TempDir {
-    let folder = tempfile::Builder::new().prefix("imgbuild-e2e-").tempdir_in(parent).expect("a scratch folder");
+    let folder = tempfile::Builder::new()
+        .prefix("imgbuild-e2e-")
+        .tempdir_in(parent)
+        .expect("a scratch folder");
     set_mode(folder.path(), 0o755);
     folder
 }
@@ -78,14 +92,23 @@ pub(crate) fn scratch_in(parent: &Path) -> tempfile::TempDir {
 /// Sets the mode of a file or folder.
 pub(crate) fn set_mode(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
 
 /// Returns the names in a folder, sorted.
 pub(crate) fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut names: Vec<String> = entries
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
     names.sort();
     names
 }
@@ -95,7 +118,12 @@ pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
     fn visit(folder: &Path, below: &Path, out: &mut Vec<PathBuf>) {
         for name in names(&folder.join(below)) {
             let path = below.join(name);
-            if folder.join(&path).symlink_metadata().expect("it was listed").is_dir() {
+            if folder
+                .join(&path)
+                .symlink_metadata()
+                .expect("it was listed")
+                .is_dir()
+            {
                 visit(folder, &path, out);
             } else {
                 out.push(path);
@@ -144,7 +172,12 @@ pub(crate) fn give(folder: &Path, uid: u32) {
 
 /// Replaces text in a file, which must hold it.
 pub(crate) fn edit(file: &Path, from: &str, to: &str) {
-    let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    assert!(text.contains(from), "{} does not hold {from:?}", file.display());
+    let text =
+        fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    assert!(
+        text.contains(from),
+        "{} does not hold {from:?}",
+        file.display()
+    );
     fs::write(file, text.replacen(from, to, 1)).expect("written");
 }

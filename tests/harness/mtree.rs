@@ -30,9 +30,15 @@ pub(crate) fn parse(text: &str) -> BTreeMap<String, Listed> {
     let mut defaults = BTreeMap::new();
     let mut folder: Vec<String> = Vec::new();
     let mut out = BTreeMap::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+    for line in text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
         let (name, words) = line.split_once(' ').unwrap_or((line, ""));
-        let words = words.split_whitespace().filter_map(|word| word.split_once('='));
+        let words = words
+            .split_whitespace()
+            .filter_map(|word| word.split_once('='));
         match name {
             "/set" => defaults.extend(words.map(|(key, value)| (key.to_owned(), value.to_owned()))),
             ".." => {
@@ -42,8 +48,12 @@ pub(crate) fn parse(text: &str) -> BTreeMap<String, Listed> {
                 let mut fields: BTreeMap<String, String> = defaults.clone();
                 fields.extend(words.map(|(key, value)| (key.to_owned(), value.to_owned())));
                 let name = unescape(name);
-                let path: Vec<&str> =
-                    folder.iter().map(String::as_str).chain([name.as_str()]).filter(|part| *part != ".").collect();
+                let path: Vec<&str> = folder
+                    .iter()
+                    .map(String::as_str)
+                    .chain([name.as_str()])
+                    .filter(|part| *part != ".")
+                    .collect();
                 let listed = listed(&fields);
                 let is_dir = listed.kind == "dir";
                 out.insert(path.join("/"), listed);
@@ -58,7 +68,13 @@ pub(crate) fn parse(text: &str) -> BTreeMap<String, Listed> {
 
 fn listed(fields: &BTreeMap<String, String>) -> Listed {
     let text = |key: &str| fields.get(key).cloned().unwrap_or_default();
-    let number = |key: &str| text(key).split('.').next().and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    let number = |key: &str| {
+        text(key)
+            .split('.')
+            .next()
+            .and_then(|digits| digits.parse().ok())
+            .unwrap_or(0)
+    };
     Listed {
         kind: text("type"),
         mode: u32::from_str_radix(&text("mode"), 8).unwrap_or(0),
@@ -70,7 +86,9 @@ fn listed(fields: &BTreeMap<String, String>) -> Listed {
         link: unescape(&text("link")),
         xattrs: fields
             .iter()
-            .filter_map(|(key, value)| Some((key.strip_prefix("xattr.")?.to_owned(), value.clone())))
+            .filter_map(|(key, value)| {
+                Some((key.strip_prefix("xattr.")?.to_owned(), value.clone()))
+            })
             .collect(),
     }
 }
@@ -80,7 +98,9 @@ fn unescape(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
-        let octal = after.get(..3).and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
+        let octal = after
+            .get(..3)
+            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
         match octal {
             Some(byte) if first == b'\\' => {
                 bytes.push(byte);
@@ -104,9 +124,24 @@ fn an_mtree_as_umoci_writes_it_is_read() {
                 \x20   \\133 size=3 mode=4755 gid=7 tar_time=6.0 sha256digest=ab xattr.security.capability=cd\n\
                 # usr/lib\nlib type=dir mode=0555 tar_time=5.0\n..\n..\n..\n";
     let tree = parse(text);
-    assert_eq!(tree.keys().collect::<Vec<_>>(), ["", "bin", "usr", "usr/[", "usr/lib"]);
+    assert_eq!(
+        tree.keys().collect::<Vec<_>>(),
+        ["", "bin", "usr", "usr/[", "usr/lib"]
+    );
     let test = &tree["usr/["];
-    assert_eq!((test.kind.as_str(), test.mode, test.owner, test.mtime), ("file", 0o4755, (0, 7), 6));
-    assert_eq!((test.content.as_str(), test.xattrs["security.capability"].as_str()), ("sha256:ab", "cd"));
-    assert_eq!((tree["bin"].link.as_str(), tree["bin"].mtime), ("usr/bin", 1_714_521_600));
+    assert_eq!(
+        (test.kind.as_str(), test.mode, test.owner, test.mtime),
+        ("file", 0o4755, (0, 7), 6)
+    );
+    assert_eq!(
+        (
+            test.content.as_str(),
+            test.xattrs["security.capability"].as_str()
+        ),
+        ("sha256:ab", "cd")
+    );
+    assert_eq!(
+        (tree["bin"].link.as_str(), tree["bin"].mtime),
+        ("usr/bin", 1_714_521_600)
+    );
 }

@@ -35,7 +35,10 @@ impl Root {
     pub(crate) fn unpack_layout(layout: &Path) -> Self {
         let folder = scratch();
         let image = format!("{}:e2e", layout.display());
-        run(Command::new("umoci").args(["unpack", "--image", &image]).arg(folder.path().join("bundle"))).ok();
+        run(Command::new("umoci")
+            .args(["unpack", "--image", &image])
+            .arg(folder.path().join("bundle")))
+        .ok();
         Self { folder }
     }
 
@@ -47,7 +50,11 @@ impl Root {
     /// Returns what umoci saw there after unpacking.
     pub(crate) fn mtree(&self) -> String {
         let bundle = self.folder.path().join("bundle");
-        let name = super::names(&bundle).into_iter().find(|name| Path::new(name).extension().is_some_and(|kind| kind == "mtree"));
+        let name = super::names(&bundle).into_iter().find(|name| {
+            Path::new(name)
+                .extension()
+                .is_some_and(|kind| kind == "mtree")
+        });
         fs::read_to_string(bundle.join(name.expect("umoci writes one"))).expect("text")
     }
 
@@ -63,7 +70,12 @@ impl Root {
 
     fn enter(&self, how: [&str; 2], env: &[&str], program: &[&str]) -> Done {
         let mut command = Command::new("unshare");
-        command.args(["--mount", "--pid", "--fork", "--net", "sh", "-c", ENTER, "enter"]).arg(self.path()).args(how);
+        command
+            .args([
+                "--mount", "--pid", "--fork", "--net", "sh", "-c", ENTER, "enter",
+            ])
+            .arg(self.path())
+            .args(how);
         run(command.args(["/usr/bin/env", "-i"]).args(env).args(program))
     }
 
@@ -75,5 +87,9 @@ impl Root {
 
 /// Asks real rpm about the database in a root; Debian's rpm would look elsewhere by itself.
 pub(crate) fn rpm(root: &Path, arguments: &[&str]) -> Done {
-    run(Command::new("rpm").arg("--root").arg(root).args(["--dbpath", "/var/lib/rpm"]).args(arguments))
+    run(Command::new("rpm")
+        .arg("--root")
+        .arg(root)
+        .args(["--dbpath", "/var/lib/rpm"])
+        .args(arguments))
 }

@@ -57,17 +57,39 @@ impl Server {
     }
 
     /// Serves everything, with the fault that `faults` names for a URL's path.
-    pub(crate) fn faulty(bench: &Bench, faults: impl Fn(&str) -> Option<Fault> + Send + Sync + 'static) -> Self {
+    pub(crate) fn faulty(
+        bench: &Bench,
+        faults: impl Fn(&str) -> Option<Fault> + Send + Sync + 'static,
+    ) -> Self {
         let standin = &bench.standin.folder;
-        let base = names_of_base_layouts(standin).map(|layout| layout.join("blobs/sha256")).collect();
-        let tag = Layout::open(&standin.join("base")).top()["digest"].as_str().expect("a digest").to_owned();
-        let shelf = Shelf { www: standin.join("www"), base, tag, wheels: bench.wheels(), faults: Box::new(faults) };
+        let base = names_of_base_layouts(standin)
+            .map(|layout| layout.join("blobs/sha256"))
+            .collect();
+        let tag = Layout::open(&standin.join("base")).top()["digest"]
+            .as_str()
+            .expect("a digest")
+            .to_owned();
+        let shelf = Shelf {
+            www: standin.join("www"),
+            base,
+            tag,
+            wheels: bench.wheels(),
+            faults: Box::new(faults),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it is bound").to_string();
-        let (asked, ending) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let (asked, ending) = (
+            Arc::new(Mutex::new(Vec::new())),
+            Arc::new(AtomicBool::new(false)),
+        );
         let (log, end) = (Arc::clone(&asked), Arc::clone(&ending));
         let thread = std::thread::spawn(move || accept(&listener, &Arc::new(shelf), &log, &end));
-        Self { address, asked, ending, thread: Some(thread) }
+        Self {
+            address,
+            asked,
+            ending,
+            thread: Some(thread),
+        }
     }
 
     /// Returns the flags that lead imgbuild here for everything.
@@ -90,7 +112,9 @@ impl Server {
 }
 
 fn names_of_base_layouts(standin: &Path) -> impl Iterator<Item = PathBuf> + '_ {
-    ["base", "base-x86_64", "base-aarch64"].into_iter().map(move |name| standin.join(name))
+    ["base", "base-x86_64", "base-aarch64"]
+        .into_iter()
+        .map(move |name| standin.join(name))
 }
 
 impl Drop for Server {
@@ -104,7 +128,12 @@ impl Drop for Server {
     }
 }
 
-fn accept(listener: &TcpListener, shelf: &Arc<Shelf>, asked: &Arc<Mutex<Vec<String>>>, ending: &AtomicBool) {
+fn accept(
+    listener: &TcpListener,
+    shelf: &Arc<Shelf>,
+    asked: &Arc<Mutex<Vec<String>>>,
+    ending: &AtomicBool,
+) {
     for stream in listener.incoming() {
         if ending.load(Ordering::SeqCst) {
             return;
@@ -129,14 +158,22 @@ fn answer(mut stream: TcpStream, shelf: &Shelf, asked: &Mutex<Vec<String>>) -> s
         }
     }
     let mut words = first.split(' ');
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (method, path) = (
+        words.next().unwrap_or_default(),
+        words.next().unwrap_or_default(),
+    );
     let path = path.split('?').next().unwrap_or_default();
-    asked.lock().expect("no thread panics with it").push(path.to_owned());
+    asked
+        .lock()
+        .expect("no thread panics with it")
+        .push(path.to_owned());
 
     let fault = (shelf.faults)(path);
     let found = shelf.find(path).filter(|_| fault != Some(Fault::Missing));
     let (status, mut body, kind) = match found {
-        _ if fault == Some(Fault::Broken) => ("503 Service Unavailable", b"tired".to_vec(), "text/plain"),
+        _ if fault == Some(Fault::Broken) => {
+            ("503 Service Unavailable", b"tired".to_vec(), "text/plain")
+        }
         None => ("404 Not Found", b"not here".to_vec(), "text/plain"),
         Some((body, kind)) => ("200 OK", body, kind),
     };
@@ -144,9 +181,17 @@ fn answer(mut stream: TcpStream, shelf: &Shelf, asked: &Mutex<Vec<String>>) -> s
         let middle = body.len() / 2;
         body[middle] ^= 1;
     }
-    write!(stream, "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len())?;
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    )?;
     if method != "HEAD" {
-        let until = if fault == Some(Fault::Cut) { body.len() / 2 } else { body.len() };
+        let until = if fault == Some(Fault::Cut) {
+            body.len() / 2
+        } else {
+            body.len()
+        };
         stream.write_all(&body[..until])?;
     }
     stream.flush()
@@ -159,7 +204,10 @@ impl Shelf {
             return Some((b"{}".to_vec(), "application/json"));
         }
         if let Some(wheel) = path.strip_prefix("/wheels") {
-            return Some((fs::read(self.wheels.get(wheel)?).ok()?, "application/octet-stream"));
+            return Some((
+                fs::read(self.wheels.get(wheel)?).ok()?,
+                "application/octet-stream",
+            ));
         }
         if path.starts_with("/v2/") {
             let digest = match path.rsplit_once("/manifests/") {
@@ -167,11 +215,26 @@ impl Shelf {
                 _ => path.rsplit('/').next()?,
             };
             let hex = digest.strip_prefix("sha256:")?;
-            let bytes = self.base.iter().find_map(|folder| fs::read(folder.join(hex)).ok())?;
-            return Some((bytes.clone(), if path.contains("/manifests/") { media_type(&bytes) } else { "application/octet-stream" }));
+            let bytes = self
+                .base
+                .iter()
+                .find_map(|folder| fs::read(folder.join(hex)).ok())?;
+            return Some((
+                bytes.clone(),
+                if path.contains("/manifests/") {
+                    media_type(&bytes)
+                } else {
+                    "application/octet-stream"
+                },
+            ));
         }
-        let below = path.strip_prefix('/').filter(|below| !below.contains(".."))?;
-        Some((fs::read(self.www.join(below)).ok()?, "application/octet-stream"))
+        let below = path
+            .strip_prefix('/')
+            .filter(|below| !below.contains(".."))?;
+        Some((
+            fs::read(self.www.join(below)).ok()?,
+            "application/octet-stream",
+        ))
     }
 }
 
@@ -183,6 +246,13 @@ fn media_type(manifest: &[u8]) -> &'static str {
         "application/vnd.docker.distribution.manifest.list.v2+json",
     ];
     let document: serde_json::Value = serde_json::from_slice(manifest).unwrap_or_default();
-    let said = document.get("mediaType").and_then(serde_json::Value::as_str).unwrap_or(KNOWN[0]).to_owned();
-    KNOWN.into_iter().find(|known| *known == said).unwrap_or("application/vnd.docker.distribution.manifest.v2+json")
+    let said = document
+        .get("mediaType")
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or(KNOWN[0])
+        .to_owned();
+    KNOWN
+        .into_iter()
+        .find(|known| *known == said)
+        .unwrap_or("application/vnd.docker.distribution.manifest.v2+json")
 }
