@@ -142,7 +142,13 @@ impl Diagnose for BuildError {
             Self::Sink { .. } | Self::Spool(_) => {
                 Some("check the space with `df -h`, or use another --cache-dir".to_owned())
             }
-            _ => self.inner().and_then(Diagnose::hint),
+            // Inputs were checked when they were fetched, sources when they were listed: these bytes changed since.
+            _ => self.inner().and_then(Diagnose::hint).or_else(|| {
+                (self.class() == Class::Integrity).then(|| {
+                    "a file of the cache or of the source tree was changed: build again with another --cache-dir"
+                        .to_owned()
+                })
+            }),
         }
     }
 }
