@@ -19,7 +19,7 @@ pub use mirror::{Mirror, MirrorError};
 pub use retry::Patience;
 
 pub(crate) use mirror::{authority, registry as registry_mirror, shown, shown_text};
-pub(crate) use receive::{Expected, document, into_store};
+pub(crate) use receive::{Expected, document, from_store, into_store};
 pub(crate) use retry::{Retry, Retryable, retrying};
 pub(crate) use transport::{Request, Transport, words};
 
@@ -197,7 +197,7 @@ impl Fetcher {
         input: &Input,
         progress: &dyn Progress,
     ) -> Result<FileBlob, FetchError> {
-        if let Some(blob) = store.get_sized(&input.digest, input.size)? {
+        if let Some(blob) = receive::from_store(store, input.digest, input.size).await? {
             return Ok(blob);
         }
         let _slot = self.slot().await;
