@@ -10,7 +10,9 @@ use super::tools::Tools;
 use crate::edge::build::{self, Job};
 use crate::edge::layout::Format;
 use crate::edge::project::Project;
+use crate::edge::source_walk;
 use crate::oci::Platform;
+use crate::plan;
 use crate::recipe::{Args, Stage};
 
 /// Flags of `imgbuild build`.
@@ -55,11 +57,9 @@ pub(super) fn run(flags: &BuildFlags, all: &Flags, terminal: &Terminal) -> Resul
     let lock = project.fresh_lock()?;
     let set = settings(&flags.set)?;
     let args = Args::settle(&project.recipe, &set, |name| std::env::var(name).ok())?;
+    source_walk::check_output(&project.folder, &project.recipe.copy, &flags.output)?;
     let tools = Tools::new(all, flags.offline, terminal)?;
-    let platforms = match flags.platform.as_slice() {
-        [] => project.recipe.image.platforms.clone(),
-        some => some.to_vec(),
-    };
+    let platforms = plan::choose(&project.recipe, &flags.platform);
     let job = Job {
         project: &project,
         lock: &lock,

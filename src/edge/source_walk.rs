@@ -63,6 +63,22 @@ pub enum WalkError {
         /// Where it leads.
         target: String,
     },
+    /// A rule that leads through a link, behind which may be anything of this machine.
+    #[error("copy rule `{from}`: {} is a symbolic link", path.display())]
+    ThroughLink {
+        /// `from` of the rule.
+        from: String,
+        /// The link.
+        path: PathBuf,
+    },
+    /// What is being built would be copied by the next build.
+    #[error("copy rule `{from}` would copy {} into the next image", output.display())]
+    Output {
+        /// `from` of the rule.
+        from: String,
+        /// Where the image is to be written.
+        output: PathBuf,
+    },
     /// A pattern of `exclude`.
     #[error("copy rule `{from}`: exclude pattern `{pattern}`: {message}")]
     Pattern {
@@ -96,6 +112,10 @@ impl Diagnose for WalkError {
                 "check `from` in its copy rule: see `ls {}`",
                 path.parent().unwrap_or(path).display()
             )),
+            Self::ThroughLink { .. } => Some("name the folder that it leads to".to_owned()),
+            Self::Output { .. } => {
+                Some("write the image elsewhere, or leave it out with `exclude = [...]`".to_owned())
+            }
             Self::Pattern { .. } | Self::Name(_) => None,
         }
     }
@@ -120,6 +140,17 @@ fn walk_rule(
     contents: &mut Contents,
 ) -> Result<Vec<SourceEntry>, WalkError> {
     let from = root.join(&rule.from);
+    let mut parent = root.to_owned();
+    let below = Path::new(&rule.from).parent().unwrap_or(Path::new(""));
+    for component in below.components() {
+        parent.push(component);
+        if parent.is_symlink() {
+            return Err(WalkError::ThroughLink {
+                from: rule.from.clone(),
+                path: parent,
+            });
+        }
+    }
     if fs::symlink_metadata(&from).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return Err(WalkError::Missing {
             from: rule.from.clone(),
@@ -136,6 +167,41 @@ fn walk_rule(
     let mut entries = walk.entries;
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(entries)
+}
+
+/// Checks that no rule would copy what is written to `output`: the first build and the second would differ.
+///
+/// # Errors
+/// [`WalkError::Output`]; [`WalkError::Pattern`].
+pub fn check_output(root: &Path, rules: &[CopyRule], output: &Path) -> Result<(), WalkError> {
+    // The output itself need not exist; what leads to it is compared by its real name.
+    let parent = match output.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let (Ok(parent), Some(name)) = (parent.canonicalize(), output.file_name()) else {
+        return Ok(());
+    };
+    let real = parent.join(name);
+    for rule in rules {
+        let from = root.join(&rule.from);
+        let Ok(real_from) = from.canonicalize() else {
+            continue;
+        };
+        let Ok(inside) = real.strip_prefix(&real_from) else {
+            continue;
+        };
+        let left_out = excludes(&from, rule)?
+            .matched_path_or_any_parents(inside, true)
+            .is_ignore();
+        if !left_out {
+            return Err(WalkError::Output {
+                from: rule.from.clone(),
+                output: output.to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn excludes(from: &Path, rule: &CopyRule) -> Result<Gitignore, WalkError> {
@@ -338,6 +404,41 @@ mod tests {
             );
             fs::remove_file(link).expect("removed");
         }
+    }
+
+    #[test]
+    fn a_rule_that_leads_through_a_link_copies_nothing_of_this_machine() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::os::unix::fs::symlink("/etc", folder.path().join("src")).expect("a link");
+        for (from, link) in [("src/ssl", true), ("src", false)] {
+            let rule = CopyRule {
+                from: from.to_owned(),
+                ..rule(&[])
+            };
+            let error = walk(folder.path(), &[rule]).expect_err(from);
+            assert_eq!(
+                matches!(error, WalkError::ThroughLink { .. }),
+                link,
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_image_is_not_written_where_the_next_build_would_copy_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        fs::create_dir_all(root.join("src/dist")).expect("a folder");
+        let check = |exclude: &[&str], output: &str| {
+            check_output(root, &[rule(exclude)], &root.join(output))
+        };
+        assert!(matches!(
+            check(&[], "src/out"),
+            Err(WalkError::Output { .. })
+        ));
+        assert!(check(&["/out"], "src/out").is_ok());
+        assert!(check(&["dist/"], "src/dist/out").is_ok());
+        assert!(check(&[], "out").is_ok());
     }
 
     #[test]
