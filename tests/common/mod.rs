@@ -66,49 +66,21 @@ pub(crate) fn packages(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Returns the stand-in's folder if it was built; says why not otherwise.
+/// Returns where `tests/standin/make` makes the stand-in: `target/standin`, or what `IMGBUILD_STANDIN` says.
+pub(crate) fn standin_folder() -> PathBuf {
+    std::env::var_os("IMGBUILD_STANDIN").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/standin"),
+        PathBuf::from,
+    )
+}
+
+/// Returns the stand-in's folder if it was made; says why not otherwise.
+///
+/// # Panics
+/// As for [`skip`].
 pub(crate) fn standin() -> Option<PathBuf> {
-    let Some(root) = std::env::var_os("IMGBUILD_STANDIN") else {
-        return skip("IMGBUILD_STANDIN does not say where the stand-in is");
-    };
-    let root = PathBuf::from(root);
-    root.join("www")
-        .is_dir()
-        .then_some(root)
-        .or_else(|| skip("the stand-in is not built"))
-}
-
-/// Returns the stand-in's packages for an architecture, those for all included.
-pub(crate) fn standin_packages(arch: &str) -> Vec<PathBuf> {
-    let Some(root) = standin() else {
-        return Vec::new();
-    };
-    let mut found = packages(&root.join("www"));
-    found.retain(|path| {
-        let name = path.to_string_lossy();
-        name.ends_with(&format!(".{arch}.rpm")) || name.ends_with(".noarch.rpm")
-    });
-    found.dedup_by_key(|path| path.file_name().map(ToOwned::to_owned));
-    found
-}
-
-/// Returns a command for one of rpm's tools on the database in `directory`; says why not if it is not installed.
-pub(crate) fn rpm(tool: &str, directory: &Path) -> Option<Command> {
-    let is_there = Command::new(tool)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !is_there {
-        return skip(&format!("{tool} is not installed"));
-    }
-    let mut command = Command::new(tool);
-    command
-        .env("LC_ALL", "C")
-        .env("HOME", directory)
-        .arg("--dbpath")
-        .arg(directory)
-        .args(["--define", "_db_backend sqlite"]);
-    Some(command)
+    let root = standin_folder();
+    root.join("www").is_dir().then_some(root).or_else(|| {
+        skip("the stand-in is not here: run tests/standin/make, or set IMGBUILD_STANDIN")
+    })
 }
