@@ -8,9 +8,10 @@ use super::failure::Failure;
 use super::terminal::Terminal;
 use super::tools::Tools;
 use crate::edge::build::{self, Job};
-use crate::edge::layout::Format;
+use crate::edge::layout::{self, Format};
 use crate::edge::project::Project;
 use crate::edge::source_walk;
+use crate::edge::tag::Tag;
 use crate::oci::Platform;
 use crate::plan;
 use crate::recipe::{Args, Stage};
@@ -34,7 +35,7 @@ pub(super) struct BuildFlags {
     stage: StageFlag,
     /// A tag for the image in the layout or archive; may be given several times
     #[arg(short, long, value_name = "TAG", default_value = "latest")]
-    tag: Vec<String>,
+    tag: Vec<Tag>,
     /// Use only what the cache holds
     #[arg(long)]
     offline: bool,
@@ -58,8 +59,10 @@ pub(super) fn run(flags: &BuildFlags, all: &Flags, terminal: &Terminal) -> Resul
     let set = settings(&flags.set)?;
     let args = Args::settle(&project.recipe, &set, |name| std::env::var(name).ok())?;
     source_walk::check_output(&project.folder, &project.recipe.copy, &flags.output)?;
-    let tools = Tools::new(all, flags.offline, terminal)?;
     let platforms = plan::choose(&project.recipe, &flags.platform);
+    // Before the work, so that it is not done in vain.
+    layout::check(&flags.output, flags.format, platforms.len())?;
+    let tools = Tools::new(all, flags.offline, terminal)?;
     let job = Job {
         project: &project,
         lock: &lock,
