@@ -84,3 +84,38 @@ pub(crate) fn standin() -> Option<PathBuf> {
         skip("the stand-in is not here: run tests/standin/make, or set IMGBUILD_STANDIN")
     })
 }
+
+/// Returns the stand-in's packages for an architecture, those for all included.
+pub(crate) fn standin_packages(arch: &str) -> Vec<PathBuf> {
+    let Some(root) = standin() else {
+        return Vec::new();
+    };
+    let mut found = packages(&root.join("www"));
+    found.retain(|path| {
+        let name = path.to_string_lossy();
+        name.ends_with(&format!(".{arch}.rpm")) || name.ends_with(".noarch.rpm")
+    });
+    found.dedup_by_key(|path| path.file_name().map(ToOwned::to_owned));
+    found
+}
+
+/// Returns a command for one of rpm's tools on the database in `directory`; says why not if it is not installed.
+pub(crate) fn rpm(tool: &str, directory: &Path) -> Option<Command> {
+    let is_there = Command::new(tool)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if !is_there {
+        return skip(&format!("{tool} is not installed"));
+    }
+    let mut command = Command::new(tool);
+    command
+        .env("LC_ALL", "C")
+        .env("HOME", directory)
+        .arg("--dbpath")
+        .arg(directory)
+        .args(["--define", "_db_backend sqlite"]);
+    Some(command)
+}
