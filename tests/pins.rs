@@ -62,5 +62,8 @@ fn a_lock_is_the_same_bytes_whenever_it_is_made() {
     let first = fs::read(&path).expect("a lock");
     fs::remove_file(&path).expect("removed");
     attempt.lock(&bench.standin.mirrors).ok();
-    assert!(fs::read(&path).expect("a lock") == first, "two locks differ");
+    assert!(
+        fs::read(&path).expect("a lock") == first,
+        "two locks differ"
+    );
 }

@@ -8,9 +8,12 @@ use super::failure::Failure;
 use super::terminal::Terminal;
 use super::tools::Tools;
 use crate::edge::build::{self, Job};
-use crate::edge::layout::Format;
+use crate::edge::layout::{self, Format};
 use crate::edge::project::Project;
+use crate::edge::source_walk;
+use crate::edge::tag::Tag;
 use crate::oci::Platform;
+use crate::plan;
 use crate::recipe::{Args, Stage};
 
 /// Flags of `imgbuild build`.
@@ -32,7 +35,7 @@ pub(super) struct BuildFlags {
     stage: StageFlag,
     /// A tag for the image in the layout or archive; may be given several times
     #[arg(short, long, value_name = "TAG", default_value = "latest")]
-    tag: Vec<String>,
+    tag: Vec<Tag>,
     /// Use only what the cache holds
     #[arg(long)]
     offline: bool,
@@ -55,11 +58,11 @@ pub(super) fn run(flags: &BuildFlags, all: &Flags, terminal: &Terminal) -> Resul
     let lock = project.fresh_lock()?;
     let set = settings(&flags.set)?;
     let args = Args::settle(&project.recipe, &set, |name| std::env::var(name).ok())?;
+    source_walk::check_output(&project.folder, &project.recipe.copy, &flags.output)?;
+    let platforms = plan::choose(&project.recipe, &flags.platform);
+    // Before the work, so that it is not done in vain.
+    layout::check(&flags.output, flags.format, platforms.len())?;
     let tools = Tools::new(all, flags.offline, terminal)?;
-    let platforms = match flags.platform.as_slice() {
-        [] => project.recipe.image.platforms.clone(),
-        some => some.to_vec(),
-    };
     let job = Job {
         project: &project,
         lock: &lock,

@@ -13,6 +13,7 @@ use super::project::Project;
 use super::registry::Registry;
 use super::source_walk::{self, WalkError};
 use super::store::{BlobWriter, SpoolFile, Store};
+use super::tag::Tag;
 use crate::build::{
     self, BlobSource, BuildError, LayerSink, Materials, PendingLayer, SpoolSource, Workshop,
 };
@@ -216,7 +217,7 @@ pub fn write(
     built: &Built,
     output: &Path,
     format: Format,
-    tags: &[String],
+    tags: &[Tag],
     name: &str,
 ) -> Result<Digest, EdgeBuildError> {
     let mut parts = Parts::new();
@@ -243,9 +244,8 @@ pub fn write(
     };
     for tag in tags {
         // `name:tag` is what `docker load` names the image; a layout wants the tag alone.
-        let (name, tag) = tag.rsplit_once(':').unwrap_or((name, tag));
-        parts.name(top.clone(), Some(tag));
-        parts.docker_tag(format!("{name}:{tag}"));
+        parts.name(top.clone(), Some(tag.tag()));
+        parts.docker_tag(tag.with_name(name));
     }
     layout::write(output, format, &parts)?;
     Ok(top.digest)
