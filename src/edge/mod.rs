@@ -11,6 +11,7 @@ pub mod progress;
 pub mod project;
 pub mod registry;
 pub mod resolve;
+pub mod seal_secret;
 pub mod source_walk;
 pub mod store;
 pub mod tag;
