@@ -279,7 +279,7 @@ fn a_full_disk_is_told_with_the_file_and_the_space() {
     assert!(
         error
             .hint()
-            .is_some_and(|hint| hint.contains("cache prune"))
+            .is_some_and(|hint| hint.contains("--cache-dir"))
     );
     assert_eq!((error.class(), left), (Class::Usage, 0));
 }

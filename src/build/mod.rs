@@ -14,7 +14,7 @@ use crate::image::{self, BaseImage, Image, NewLayer, Settings};
 use crate::layer::codec::Codec;
 use crate::layer::tree::Stacked;
 use crate::layer::write::{Layer, WriteOptions, write_layer};
-use crate::layer::{Contents, RandomRead, Tree, index, parents};
+use crate::layer::{Contents, LayerPath, Node, RandomRead, Tree, index, parents};
 use crate::lock::Lock;
 use crate::oci::Digest;
 use crate::plan::Plan;
@@ -98,6 +98,8 @@ pub struct Workshop<'a> {
     pub threads: usize,
     /// Is told of each finished layer.
     pub finished: &'a (dyn Fn(&NewLayer) + Sync),
+    /// Is told what a person may want to know of the result.
+    pub remark: &'a (dyn Fn(&str) + Sync),
 }
 
 /// Builds one image.
@@ -118,7 +120,7 @@ pub fn build(
     let mut accounts = accounts_layer::read(materials.root, materials.lock.epoch);
 
     if !plan.rpms.is_empty() {
-        let made = rpm_layer::make(plan, materials, workshop.spools, &mut accounts)?;
+        let made = rpm_layer::make(plan, materials, workshop, &mut accounts)?;
         let requests = materials.recipe.packages(plan.stage).join(" ");
         work.add(
             format!("imgbuild: rpm: {requests}"),
@@ -158,22 +160,36 @@ pub fn build(
             &venv.contents,
         )?;
     }
-    if !materials.recipe.copy.is_empty() {
-        let owner = |name: &str| accounts.user(name).map(|user| (user.uid, user.gid));
-        let tree = source::lay_out(&materials.recipe.copy, materials.source, owner)?;
-        let from: Vec<&str> = materials
-            .recipe
-            .copy
-            .iter()
-            .map(|rule| rule.from.as_str())
-            .collect();
-        work.add(
-            format!("imgbuild: copy: {}", from.join(" ")),
-            tree,
-            materials.source_contents,
-        )?;
-    }
+    let owner = |name: &str| accounts.user(name).map(|user| (user.uid, user.gid));
+    let mut tree = source::lay_out(&materials.recipe.copy, materials.source, owner)?;
+    add_workdir(&materials.recipe.config, work.below(), &mut tree)?;
+    let rules = materials.recipe.copy.iter();
+    let from: Vec<&str> = rules.map(|rule| rule.from.as_str()).collect();
+    let created_by = match from.as_slice() {
+        [] => "imgbuild: workdir".to_owned(),
+        some => format!("imgbuild: copy: {}", some.join(" ")),
+    };
+    work.add(created_by, tree, materials.source_contents)?;
     work.assemble(plan, materials, &materials.recipe.config)
+}
+
+/// Makes the working folder where nothing else did: on a read-only root no runtime could make it.
+fn add_workdir(
+    config: &ConfigSection,
+    below: Stacked<'_>,
+    tree: &mut Tree,
+) -> Result<(), BuildError> {
+    // One that depends on arguments is not known to be a path before the config is put together.
+    let Some(workdir) = config.workdir.as_deref().filter(|path| !path.contains('$')) else {
+        return Ok(());
+    };
+    let path = LayerPath::parse(workdir).map_err(|error| BuildError::Path(error.to_string()))?;
+    let is_there =
+        tree.within(&path).next().is_some() || below.get(&below.resolve(&path)?).is_some();
+    if !path.is_root() && !is_there {
+        tree.insert(path, Node::made_dir());
+    }
+    Ok(())
 }
 
 /// Returns what a layer is found again by: its entries, their contents' digests among them, and how and by whom it is
@@ -282,5 +298,36 @@ impl Work<'_> {
             &self.layers,
             &settings,
         )?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::Content;
+
+    #[test]
+    fn a_working_folder_is_made_only_where_nothing_else_makes_it() {
+        let path = |text: &str| LayerPath::parse(text).expect(text);
+        let lower: Tree = [(path("srv"), Node::made_dir())].into_iter().collect();
+        let upper = Tree::default();
+        let below = Stacked {
+            lower: &lower,
+            upper: &upper,
+        };
+        let made = |workdir: &str, copied: &str| {
+            let config = ConfigSection {
+                workdir: Some(workdir.to_owned()),
+                ..ConfigSection::default()
+            };
+            let file = Node::made_file(Content::of(b"x"), 0o644);
+            let mut tree: Tree = [(path(copied), file)].into_iter().collect();
+            add_workdir(&config, below, &mut tree).expect("a path");
+            tree.get(&path(workdir)).is_some()
+        };
+        assert!(made("/app", "etc/x"));
+        assert!(!made("/app", "app/x"));
+        assert!(!made("/srv", "etc/x"));
+        assert!(!made("/", "etc/x"));
     }
 }

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::accounts_layer;
-use super::{BuildError, Materials, SpoolSource};
+use super::{BuildError, Materials, SpoolSource, Workshop};
 use crate::accounts::Accounts;
 use crate::layer::tree::Stacked;
 use crate::layer::{Content, Contents, Kind, LayerPath, Node, Tree};
@@ -28,12 +28,12 @@ pub(super) struct Made {
 pub(super) fn make(
     plan: &Plan<'_>,
     materials: &Materials<'_>,
-    spools: &dyn SpoolSource,
+    workshop: &Workshop<'_>,
     accounts: &mut Accounts,
 ) -> Result<Made, BuildError> {
     let root = materials.root;
     let mut rpmdb = root.rpm_database()?.unwrap_or_default();
-    let unpacked = unpack(plan, materials, spools)?;
+    let unpacked = unpack(plan, materials, workshop.spools)?;
     let kept: Vec<Header> = rpmdb
         .packages
         .iter()
@@ -71,6 +71,9 @@ pub(super) fn make(
     let mut tree = installed.tree;
     // A file of the base that was moved aside is written again under its new name.
     for path in &installed.set_aside {
+        (workshop.remark)(&format!(
+            "{path}: a configuration file that was changed is kept beside the new one"
+        ));
         if let Some(Kind::File(content)) = tree.get(path).map(|node| &node.kind)
             && let Some(bytes) = root.files.get(&content.digest)
         {
@@ -91,6 +94,9 @@ pub(super) fn make(
         };
         effects::apply_after(&scriptlets, placed, accounts, plan.platform.arch, &read)?
     };
+    if let Some(why) = &changes.no_cache {
+        (workshop.remark)(&format!("no new /etc/ld.so.cache: {why}"));
+    }
     changes.merge_into(&mut tree, &mut contents);
 
     let color = rpmdb.color();

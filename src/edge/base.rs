@@ -288,7 +288,8 @@ impl BaseShop<'_> {
         let root = match stored {
             Some(root) => root,
             None => {
-                let root = self.read(pinned)?;
+                // Inflating is work for a core, not for the threads that move bytes.
+                let root = tokio::task::block_in_place(|| self.read(pinned))?;
                 self.store.put_derived("root", key, &root.encode())?;
                 root
             }

@@ -151,6 +151,7 @@ pub fn build(
             source: &source,
             source_contents: &source_contents,
         };
+        let remark = |text: &str| (edges.tell)(&format!("{}: {text}", plan.platform));
         let finished = |new: &NewLayer| {
             let NewLayer { layer, created_by } = new;
             (edges.tell)(&format!(
@@ -163,6 +164,7 @@ pub fn build(
             spools: edges.store,
             threads: job.threads,
             finished: &finished,
+            remark: &remark,
         };
         images.push(build::build(plan, &materials, &workshop)?);
     }

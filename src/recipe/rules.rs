@@ -7,8 +7,14 @@ use crate::layer::LayerPath;
 
 /// Checks the values that types alone do not.
 pub(super) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
-    if recipe.image.name.trim().is_empty() {
-        return Err(RecipeError::value("image.name", "is empty"));
+    let name = &recipe.image.name;
+    let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-/".contains(c);
+    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    if !name.starts_with(edge) || !name.ends_with(edge) || !name.chars().all(valid) {
+        return Err(RecipeError::value(
+            "image.name",
+            format!("`{name}` is not a name that `docker load` takes (a-z, 0-9, `.`, `_`, `-`)"),
+        ));
     }
     if recipe.image.platforms.is_empty() {
         return Err(RecipeError::value(
@@ -51,6 +57,9 @@ pub(super) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
     }
     if let Some(python) = &recipe.python {
         absolute("python.venv", &python.venv)?;
+        if python.venv.trim_matches('/').is_empty() {
+            return Err(RecipeError::value("python.venv", "is the root itself"));
+        }
         relative("python.project", &python.project)?;
         let version = python
             .interpreter

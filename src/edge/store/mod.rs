@@ -87,9 +87,9 @@ impl Diagnose for StoreError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoPlace => Some("pass --cache-dir DIR".to_owned()),
-            Self::Disk(DiskError::Full { .. }) => Some(
-                "run `imgbuild cache prune`, or pass --cache-dir DIR on another disk".to_owned(),
-            ),
+            Self::Disk(DiskError::Full { .. }) => {
+                Some("make room, or pass --cache-dir DIR on another disk".to_owned())
+            }
             Self::Disk(DiskError::Io { source, .. })
                 if matches!(
                     source.kind(),
