@@ -22,6 +22,17 @@ pub(super) struct Tools {
 
 impl Tools {
     pub(super) fn new(flags: &Flags, offline: bool, terminal: &Terminal) -> Result<Self, Failure> {
+        let credentials = Credentials::from_environment(|name| std::env::var_os(name));
+        Self::with(flags, offline, credentials, terminal)
+    }
+
+    /// The same with other credentials than the environment's.
+    pub(super) fn with(
+        flags: &Flags,
+        offline: bool,
+        credentials: Credentials,
+        terminal: &Terminal,
+    ) -> Result<Self, Failure> {
         let config = match user_config::path(|name| std::env::var_os(name)) {
             Some(path) => user_config::read(&path)?,
             None => user_config::UserConfig::default(),
@@ -47,7 +58,6 @@ impl Tools {
             flags.progress
         };
         let fetcher = Fetcher::new(options)?;
-        let credentials = Credentials::from_environment(|name| std::env::var_os(name));
         Ok(Self {
             store: Store::open(&cache)?,
             registry: Registry::new(fetcher.clone(), credentials),
