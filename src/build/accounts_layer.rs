@@ -63,7 +63,7 @@ pub fn add_user(
     tree: &mut Tree,
 ) -> Result<(), AccountsError> {
     let present = accounts.user(&user.name);
-    if !present.is_some_and(|present| (present.uid, present.gid) == (user.uid, user.group_id())) {
+    if present.is_none_or(|present| (present.uid, present.gid) != (user.uid, user.group_id())) {
         accounts.add_user(&NewUser {
             group: Primary::OwnWith(user.group_id()),
             home: user.home_folder(),

@@ -12,7 +12,7 @@ use crate::image::{self, BaseImage, Image, NewLayer, Settings};
 use crate::layer::codec::Codec;
 use crate::layer::tree::Stacked;
 use crate::layer::write::{Layer, WriteOptions, write_layer};
-use crate::layer::{Contents, RandomRead, Tree, parents};
+use crate::layer::{Contents, RandomRead, Tree, index, parents};
 use crate::lock::Lock;
 use crate::oci::Digest;
 use crate::plan::Plan;
@@ -39,6 +39,14 @@ pub trait SpoolSource: Sync {
 
 /// Takes finished layers: a store, or a sink that only hashes.
 pub trait LayerSink: Sync {
+    /// Returns the layer that was made of these very entries before, if it is still at hand and sound.
+    ///
+    /// `key` stands for everything that decides a byte of it; a sink that keeps nothing has none.
+    fn find(&self, key: &Digest) -> Option<Layer> {
+        let _ = key;
+        None
+    }
+
     /// Begins one.
     ///
     /// # Errors
@@ -48,11 +56,11 @@ pub trait LayerSink: Sync {
 
 /// A layer that is being written.
 pub trait PendingLayer: Write + Send {
-    /// Keeps what was written as `layer`.
+    /// Keeps what was written as `layer`, to be found again by `key`.
     ///
     /// # Errors
     /// What the disk says.
-    fn commit(self: Box<Self>, layer: &Layer) -> io::Result<()>;
+    fn commit(self: Box<Self>, key: &Digest, layer: &Layer) -> io::Result<()>;
 }
 
 /// What an image is made of.
@@ -165,6 +173,13 @@ pub fn build(
     work.assemble(plan, materials, &materials.recipe.config)
 }
 
+/// Returns what a layer is found again by: its entries, their contents' digests among them, and how it is written.
+fn key(tree: &Tree, codec: Codec) -> Digest {
+    let mut bytes = format!("{codec:?}\0").into_bytes();
+    bytes.extend(index::encode(tree));
+    Digest::of(&bytes)
+}
+
 /// An image half made: what lies below the next layer, and the layers so far.
 struct Work<'a> {
     root: &'a Root,
@@ -197,18 +212,11 @@ impl Work<'_> {
             codec: Codec::GzipV1,
             threads: self.workshop.threads,
         };
-        let disk = |source| BuildError::Sink {
-            layer: created_by.clone(),
-            source,
+        let key = key(&tree, options.codec);
+        let layer = match self.workshop.sink.find(&key) {
+            Some(layer) => layer,
+            None => self.write(&key, &created_by, &tree, contents, &options)?,
         };
-        let mut pending = self.workshop.sink.begin().map_err(disk)?;
-        let layer = write_layer(&tree, contents, &options, &mut *pending).map_err(|error| {
-            BuildError::Write {
-                layer: created_by.clone(),
-                error: Box::new(error),
-            }
-        })?;
-        pending.commit(&layer).map_err(disk)?;
         let new = NewLayer { layer, created_by };
         (self.workshop.finished)(&new);
         self.layers.push(new);
@@ -216,6 +224,29 @@ impl Work<'_> {
             self.upper.insert(path, node);
         }
         Ok(())
+    }
+
+    fn write(
+        &self,
+        key: &Digest,
+        created_by: &str,
+        tree: &Tree,
+        contents: &Contents,
+        options: &WriteOptions,
+    ) -> Result<Layer, BuildError> {
+        let disk = |source| BuildError::Sink {
+            layer: created_by.to_owned(),
+            source,
+        };
+        let mut pending = self.workshop.sink.begin().map_err(disk)?;
+        let layer = write_layer(tree, contents, options, &mut *pending).map_err(|error| {
+            BuildError::Write {
+                layer: created_by.to_owned(),
+                error: Box::new(error),
+            }
+        })?;
+        pending.commit(key, &layer).map_err(disk)?;
+        Ok(layer)
     }
 
     /// Puts every path where the links below lead, so that no layer replaces a link such as `/lib64` or `/var/run`.

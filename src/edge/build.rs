@@ -20,9 +20,10 @@ use crate::build::{
 use crate::diagnose::{Class, Diagnose};
 use crate::image::{self, Image, NewLayer};
 use crate::layer::RandomRead;
+use crate::layer::codec::Codec;
 use crate::layer::write::Layer;
 use crate::lock::Lock;
-use crate::oci::{Descriptor, Digest, Platform};
+use crate::oci::{Descriptor, DiffId, Digest, Platform};
 use crate::plan::{self, Plan, PlanError};
 use crate::recipe::{Args, Stage};
 use crate::rpm::payload::Spool;
@@ -292,32 +293,70 @@ impl SpoolSource for Store {
     }
 }
 
+/// The kind under which the store keeps which layer was made of what.
+const LAYERS: &str = "layer";
+
 impl LayerSink for Store {
+    fn find(&self, key: &Digest) -> Option<Layer> {
+        let bytes = self.get_derived(LAYERS, *key)?;
+        let known: KnownLayer = serde_json::from_slice(&bytes).ok()?;
+        // Hashed again: a damaged blob is made anew instead of going into an image.
+        let sound = self.verify(&known.digest).unwrap_or(false);
+        sound.then_some(Layer {
+            digest: known.digest,
+            diff_id: known.diff_id,
+            size: known.size,
+            media_type: Codec::GzipV1.media_type(),
+        })
+    }
+
     fn begin(&self) -> io::Result<Box<dyn PendingLayer>> {
-        Ok(Box::new(StoredLayer(
-            self.writer().map_err(io::Error::other)?,
-        )))
+        let writer = self.writer().map_err(io::Error::other)?;
+        Ok(Box::new(StoredLayer {
+            store: self.clone(),
+            writer,
+        }))
     }
 }
 
+/// What the store keeps of a layer besides its blob.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct KnownLayer {
+    digest: Digest,
+    diff_id: DiffId,
+    size: u64,
+}
+
 /// A layer on its way into the store.
-struct StoredLayer(BlobWriter);
+struct StoredLayer {
+    store: Store,
+    writer: BlobWriter,
+}
 
 impl Write for StoredLayer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+        self.writer.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.writer.flush()
     }
 }
 
 impl PendingLayer for StoredLayer {
-    fn commit(self: Box<Self>, layer: &Layer) -> io::Result<()> {
-        self.0
-            .commit(Some((layer.digest, Some(layer.size))))
-            .map(|_| ())
+    fn commit(self: Box<Self>, key: &Digest, layer: &Layer) -> io::Result<()> {
+        let expected = (layer.digest, Some(layer.size));
+        self.writer
+            .commit(Some(expected))
+            .map_err(io::Error::other)?;
+        let known = KnownLayer {
+            digest: layer.digest,
+            diff_id: layer.diff_id,
+            size: layer.size,
+        };
+        let bytes = serde_json::to_vec(&known).map_err(io::Error::other)?;
+        self.store
+            .put_derived(LAYERS, *key, &bytes)
             .map_err(io::Error::other)
     }
 }

@@ -80,6 +80,13 @@ impl Diagnose for DiskError {
                 "free some space: df -h {}",
                 path.parent().unwrap_or(path).display()
             )),
+            Self::Io { path, source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                // The file may not be there: it is its folder that refuses.
+                Some(format!(
+                    "check who may write there: ls -ld {}",
+                    path.parent().unwrap_or(path).display()
+                ))
+            }
             Self::Io { .. } => None,
         }
     }

@@ -92,7 +92,11 @@ impl Diagnose for WalkError {
             Self::Special(_) | Self::Link { .. } => {
                 Some("leave it out with `exclude = [...]` in its copy rule".to_owned())
             }
-            Self::Missing { .. } | Self::Pattern { .. } | Self::Name(_) => None,
+            Self::Missing { path, .. } => Some(format!(
+                "check `from` in its copy rule: see `ls {}`",
+                path.parent().unwrap_or(path).display()
+            )),
+            Self::Pattern { .. } | Self::Name(_) => None,
         }
     }
 }

@@ -282,13 +282,19 @@ impl Diagnose for FetchError {
             Self::Offline { .. } => {
                 "run the same command once without --offline, or pass --inputs with a bundle"
             }
-            Self::Unreachable { .. } | Self::Stalled { .. } | Self::Broken { .. } => {
+            Self::Unreachable { .. }
+            | Self::Stalled { .. }
+            | Self::Broken { .. }
+            | Self::Truncated { .. } => {
                 "check the network and HTTPS_PROXY, or name another place with --mirror FROM=TO"
             }
             Self::Untrusted { .. } => {
                 "pass the certificate authority's file with --ca-file, or set SSL_CERT_FILE"
             }
             Self::Refused { status: 429, .. } => "wait and try again, or log in for a higher limit",
+            Self::Refused { .. } | Self::Redirect { .. } => {
+                "try again later, or name another place with --mirror FROM=TO"
+            }
             Self::NotFound { .. } => {
                 "if the pin is old, run `imgbuild lock --update`; or name a mirror that has it with --mirror FROM=TO"
             }

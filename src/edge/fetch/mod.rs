@@ -22,7 +22,7 @@ pub use retry::Patience;
 
 pub(crate) use mirror::{authority, registry as registry_mirror, shown, shown_text};
 pub(crate) use outgoing::{Fault, Outgoing};
-pub(crate) use receive::{Expected, document, into_store};
+pub(crate) use receive::{Expected, document, from_store, into_store};
 pub(crate) use retry::{Retry, Retryable, retrying};
 pub(crate) use transport::{Payload, Request, Transport};
 pub(crate) use words::words;
@@ -201,7 +201,7 @@ impl Fetcher {
         input: &Input,
         progress: &dyn Progress,
     ) -> Result<FileBlob, FetchError> {
-        if let Some(blob) = store.get_sized(&input.digest, input.size)? {
+        if let Some(blob) = receive::from_store(store, input.digest, input.size).await? {
             return Ok(blob);
         }
         let _slot = self.slot().await;

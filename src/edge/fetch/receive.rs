@@ -51,6 +51,16 @@ pub(crate) async fn document(
     Ok(body)
 }
 
+/// Returns what the store already has, hashed again on a thread of its own.
+pub(crate) async fn from_store(
+    store: &Store,
+    digest: Digest,
+    size: Option<u64>,
+) -> Result<Option<FileBlob>, StoreError> {
+    let store = store.clone();
+    blocking(move || store.get_sized(&digest, size)).await
+}
+
 /// Streams a body into the store, which hashes and writes on a thread of its own.
 pub(crate) async fn into_store(
     mut response: Response,

@@ -15,7 +15,7 @@ use super::auth::Auth;
 use super::credentials::Credentials;
 use super::error::RegistryError;
 use crate::edge::fetch::{
-    Expected, FetchError, Fetcher, Request, Transport, authority, document, into_store,
+    Expected, FetchError, Fetcher, Request, Transport, authority, document, from_store, into_store,
     registry_mirror, retrying, shown,
 };
 use crate::edge::progress::Progress;
@@ -146,7 +146,7 @@ impl Registry {
         progress: &dyn Progress,
     ) -> Result<FileBlob, RegistryError> {
         let (digest, size) = (descriptor.digest, Some(descriptor.size));
-        if let Some(blob) = store.get_sized(&digest, size)? {
+        if let Some(blob) = from_store(store, digest, size).await? {
             return Ok(blob);
         }
         let place = self.place(reference, format!("{}@{digest}", reference.name()))?;

@@ -6,8 +6,8 @@
 //! DIR/tmp/                     being written; renamed into place when complete
 //! ```
 //!
-//! A blob is hashed while it is written and gets its name only if the digest is right, so a name vouches for the
-//! bytes. Any number of processes may write at once: the same blob written twice is the same rename twice.
+//! A blob is hashed while it is written and gets its name only if the digest is right. An input is hashed again before
+//! a build uses it, as the cache may have been restored from anywhere. Any number of processes may write at once: the same blob written twice is the same rename twice.
 
 mod blob;
 mod derived;
@@ -161,19 +161,20 @@ impl Store {
         self.path(digest).is_file()
     }
 
-    /// Returns the blob, if it is there. Its bytes were checked when they were written.
+    /// Returns the blob, if it is there. Its bytes were checked when they were written; see [`Store::get_sized`].
     #[must_use]
     pub fn get(&self, digest: &Digest) -> Option<FileBlob> {
         FileBlob::open(&self.path(digest)).ok()
     }
 
-    /// Returns the blob, if it is there and has the size that is known of it.
+    /// Returns the blob, if it is there and its bytes are still those of its digest.
     ///
-    /// A blob of another size was cut short by a crash: it is removed, to be fetched again.
+    /// It is hashed again: a name vouches for what was written, not for what a crash, a bad disk or somebody with access
+    /// to the cache made of it since. A blob of other bytes is removed, to be fetched again.
     ///
     /// # Errors
     /// [`StoreError::Size`] if the blob is sound, so that the size said of it is the wrong one; [`StoreError::Disk`]
-    /// if a damaged blob cannot be read or removed.
+    /// if a blob cannot be read, or a damaged one not be removed.
     pub fn get_sized(
         &self,
         digest: &Digest,
@@ -182,17 +183,17 @@ impl Store {
         let Some(blob) = self.get(digest) else {
             return Ok(None);
         };
-        let Some(wanted) = size.filter(|wanted| *wanted != blob.len()) else {
-            return Ok(Some(blob));
-        };
-        if self.verify(digest)? {
-            return Err(StoreError::Size {
+        if !self.is_sound(digest, &blob)? {
+            return Ok(None);
+        }
+        match size.filter(|wanted| *wanted != blob.len()) {
+            Some(wanted) => Err(StoreError::Size {
                 digest: *digest,
                 wanted,
                 found: blob.len(),
-            });
+            }),
+            None => Ok(Some(blob)),
         }
-        Ok(None)
     }
 
     /// Hashes the blob again and removes it if it is damaged; tells whether it is there and sound.
@@ -200,15 +201,23 @@ impl Store {
     /// # Errors
     /// [`StoreError::Disk`] if it cannot be read or removed.
     pub fn verify(&self, digest: &Digest) -> Result<bool, StoreError> {
+        match self.get(digest) {
+            Some(blob) => self.is_sound(digest, &blob),
+            None => Ok(false),
+        }
+    }
+
+    /// Hashes an open blob, and removes it if it is damaged.
+    fn is_sound(&self, digest: &Digest, blob: &FileBlob) -> Result<bool, StoreError> {
         let path = self.path(digest);
-        let Some(blob) = self.get(digest) else {
-            return Ok(false);
-        };
         let (found, _) = blob.hash().map_err(DiskError::at("read", &path))?;
         if found == *digest {
             return Ok(true);
         }
-        self.remove(digest)?;
+        // Another process may have found the same and put a good one there meanwhile.
+        if blob.is_at(&path) {
+            self.remove(digest)?;
+        }
         Ok(false)
     }
 

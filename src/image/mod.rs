@@ -1,5 +1,8 @@
 //! Base, layers and configuration become the manifest and config of an image.
 
+mod run;
+mod time;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
@@ -7,7 +10,11 @@ use serde_json::{Map, Value, json};
 use crate::diagnose::{Class, Diagnose};
 use crate::layer::write::Layer;
 use crate::oci::{Descriptor, Digest, Platform, json as canonical, media_type};
-use crate::recipe::{ArgError, Args, ConfigSection, HealthCommand, Healthcheck, UserSection};
+use crate::recipe::{ArgError, Args, ConfigSection, UserSection};
+
+pub use time::{parse_rfc3339, rfc3339};
+
+use run::{RunError, set_run};
 
 /// The image that new layers go on top of.
 #[derive(Clone, Debug)]
@@ -230,152 +237,6 @@ fn config_of(
     Ok(config)
 }
 
-enum RunError {
-    Args(ArgError),
-    Malformed(&'static str),
-}
-
-impl From<ArgError> for RunError {
-    fn from(error: ArgError) -> Self {
-        Self::Args(error)
-    }
-}
-
-/// Sets what the recipe says; everything else keeps the base's value.
-fn set_run(run: &mut Map<String, Value>, settings: &Settings<'_>) -> Result<(), RunError> {
-    let Settings {
-        config, user, args, ..
-    } = *settings;
-    let mut env = base_env(run).ok_or(RunError::Malformed("config.Env"))?;
-    let lookup = {
-        let env: BTreeMap<String, String> = env.iter().cloned().collect();
-        move |name: &str| env.get(name).cloned()
-    };
-    let expand = |key: &str, text: &str| args.expand(key, text, &lookup);
-    let all = |key: &str, texts: &[String]| {
-        texts
-            .iter()
-            .map(|text| expand(key, text))
-            .collect::<Result<Vec<_>, _>>()
-    };
-
-    // The base's variables keep their places; new ones follow, sorted.
-    for (name, value) in &config.env {
-        let value = expand(&format!("config.env.{name}"), value)?;
-        match env.iter_mut().find(|(present, _)| present == name) {
-            Some((_, present)) => *present = value,
-            None => env.push((name.clone(), value)),
-        }
-    }
-    if !env.is_empty() {
-        let env: Vec<String> = env
-            .into_iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        run.insert("Env".to_owned(), env.into());
-    }
-    if let Some(entrypoint) = &config.entrypoint {
-        run.insert(
-            "Entrypoint".to_owned(),
-            all("config.entrypoint", entrypoint)?.into(),
-        );
-        // As with a Dockerfile's ENTRYPOINT: the base's arguments were meant for the base's program.
-        run.remove("Cmd");
-    }
-    if let Some(cmd) = &config.cmd {
-        run.insert("Cmd".to_owned(), all("config.cmd", cmd)?.into());
-    }
-    if let Some(workdir) = &config.workdir {
-        run.insert(
-            "WorkingDir".to_owned(),
-            expand("config.workdir", workdir)?.into(),
-        );
-    }
-    if let Some(user) = user {
-        // Numbers, so that Kubernetes' runAsNonRoot can tell; the names are in /etc/passwd.
-        run.insert(
-            "User".to_owned(),
-            format!("{}:{}", user.uid, user.group_id()).into(),
-        );
-    }
-    if let Some(signal) = &config.stop_signal {
-        run.insert("StopSignal".to_owned(), signal.clone().into());
-    }
-    if !config.expose.is_empty() {
-        let ports = run.entry("ExposedPorts").or_insert_with(|| json!({}));
-        let ports = ports
-            .as_object_mut()
-            .ok_or(RunError::Malformed("config.ExposedPorts"))?;
-        for port in &config.expose {
-            let port = if port.contains('/') {
-                port.clone()
-            } else {
-                format!("{port}/tcp")
-            };
-            ports.insert(port, json!({}));
-        }
-    }
-    if !config.labels.is_empty() {
-        let labels = run.entry("Labels").or_insert_with(|| json!({}));
-        if labels.is_null() {
-            *labels = json!({});
-        }
-        let labels = labels
-            .as_object_mut()
-            .ok_or(RunError::Malformed("config.Labels"))?;
-        for (name, value) in &config.labels {
-            labels.insert(
-                name.clone(),
-                expand(&format!("config.labels.{name}"), value)?.into(),
-            );
-        }
-    }
-    if let Some(check) = &config.healthcheck {
-        run.insert("Healthcheck".to_owned(), healthcheck(check));
-    }
-    Ok(())
-}
-
-/// Returns the base's environment in order.
-fn base_env(run: &Map<String, Value>) -> Option<Vec<(String, String)>> {
-    let Some(env) = run.get("Env").filter(|env| !env.is_null()) else {
-        return Some(Vec::new());
-    };
-    env.as_array()?
-        .iter()
-        .map(|entry| {
-            let (name, value) = entry.as_str()?.split_once('=')?;
-            Some((name.to_owned(), value.to_owned()))
-        })
-        .collect()
-}
-
-/// Docker's field, which the OCI specification reserves and oci-spec's types drop.
-///
-/// <https://github.com/moby/docker-image-spec/blob/main/spec.md>
-fn healthcheck(check: &Healthcheck) -> Value {
-    let test = match &check.cmd {
-        HealthCommand::Shell(command) => vec!["CMD-SHELL".to_owned(), command.clone()],
-        HealthCommand::Exec(command) => std::iter::once("CMD".to_owned())
-            .chain(command.iter().cloned())
-            .collect(),
-    };
-    let mut fields = Map::from_iter([("Test".to_owned(), Value::from(test))]);
-    for (name, duration) in [
-        ("Interval", check.interval),
-        ("Timeout", check.timeout),
-        ("StartPeriod", check.start_period),
-    ] {
-        if let Some(duration) = duration {
-            fields.insert(name.to_owned(), duration.nanoseconds().into());
-        }
-    }
-    if let Some(retries) = check.retries {
-        fields.insert("Retries".to_owned(), retries.into());
-    }
-    Value::Object(fields)
-}
-
 /// Standard annotations; those the recipe gives as labels are repeated, as they describe the image too.
 ///
 /// <https://github.com/opencontainers/image-spec/blob/main/annotations.md>
@@ -405,88 +266,9 @@ fn annotations(
     out
 }
 
-/// Returns seconds since 1970 UTC in the form of RFC 3339.
-#[must_use]
-pub fn rfc3339(epoch: i64) -> String {
-    // Days to a civil date: Howard Hinnant's algorithm, https://howardhinnant.github.io/date_algorithms.html
-    let (days, seconds) = (epoch.div_euclid(86_400), epoch.rem_euclid(86_400));
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_index = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
-    let month = if month_index < 10 {
-        month_index + 3
-    } else {
-        month_index - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// Reads the form of RFC 3339 that image configs use, to whole seconds since 1970 UTC.
-#[must_use]
-pub fn parse_rfc3339(text: &str) -> Option<i64> {
-    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
-    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    let zone = text
-        .get(19..)?
-        .trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
-    let offset = match zone {
-        "Z" | "z" => 0,
-        _ => {
-            let sign = if zone.starts_with('-') { -1 } else { 1 };
-            let (hours, minutes) = zone.get(1..)?.split_once(':')?;
-            sign * (hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60)
-        }
-    };
-    let (shifted_year, shifted_month) = if month <= 2 {
-        (year - 1, month + 9)
-    } else {
-        (year, month - 3)
-    };
-    let era = shifted_year.div_euclid(400);
-    let year_of_era = shifted_year.rem_euclid(400);
-    let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    let days = era * 146_097 + day_of_era - 719_468;
-    Some(days * 86_400 + hour * 3600 + minute * 60 + second - offset)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::node::MADE_MTIME;
-
-    #[test]
-    fn times_are_written_and_read_as_the_specification_asks() {
-        for (epoch, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (MADE_MTIME, "2000-01-01T00:00:00Z"),
-            (1_788_134_399, "2026-08-30T23:59:59Z"),
-        ] {
-            assert_eq!(rfc3339(epoch), text);
-            assert_eq!(parse_rfc3339(text), Some(epoch));
-        }
-        assert_eq!(
-            parse_rfc3339("2000-01-01T01:00:00.123456789+01:00"),
-            Some(MADE_MTIME)
-        );
-        for text in [
-            "",
-            "yesterday",
-            "2000-01-01",
-            "2000-01-01T01:00:00",
-            "2000-01-01T01:00:00é",
-        ] {
-            assert_eq!(parse_rfc3339(text), None, "{text}");
-        }
-    }
 
     fn base() -> BaseImage {
         let config = json!({
