@@ -239,3 +239,98 @@ impl Denied {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(host: &str, error: RegistryError) -> PushError {
+        let reference = format!("{host}/team/app:1.0");
+        PushError::at(&reference.parse().expect("a reference"))(error)
+    }
+
+    fn refused(status: u16, words: &str) -> RegistryError {
+        RegistryError::Fetch {
+            what: "x".to_owned(),
+            error: FetchError::Refused {
+                url: "https://x/".to_owned(),
+                status,
+                words: words.to_owned(),
+                retry_after: None,
+            },
+        }
+    }
+
+    fn denied(anonymous: bool) -> RegistryError {
+        RegistryError::Denied {
+            what: "x".to_owned(),
+            host: "x".to_owned(),
+            anonymous,
+            words: "no".to_owned(),
+            trouble: Vec::new(),
+        }
+    }
+
+    const ECR: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+
+    #[test]
+    fn each_refusal_of_ecr_comes_with_what_helps() {
+        let missing = RegistryError::NotFound {
+            what: "x".to_owned(),
+            url: "https://x/".to_owned(),
+            words: "NAME_UNKNOWN: The repository with name 'team/app' does not exist".to_owned(),
+        };
+        let broken = RegistryError::Fetch {
+            what: "x".to_owned(),
+            error: FetchError::Broken {
+                url: "https://x/".to_owned(),
+                why: "EOF".to_owned(),
+            },
+        };
+        for (error, hints) in [
+            (
+                missing,
+                [
+                    "aws ecr create-repository --repository-name team/app --region eu-west-1",
+                    "CREATE_ON_PUSH",
+                ],
+            ),
+            (denied(false), ["ecr:InitiateLayerUpload", "123456789012"]),
+            (denied(true), ["aws ecr get-login-password", "eu-west-1"]),
+            (broken, ["ecr:InitiateLayerUpload", "does not exist"]),
+        ] {
+            let error = at(ECR, error);
+            let hint = error.hint().unwrap_or_default();
+            assert!(
+                hints.iter().all(|part| hint.contains(part)),
+                "{error}: {hint}"
+            );
+            assert_eq!(error.class(), Class::Unavailable);
+        }
+    }
+
+    #[test]
+    fn an_immutable_tag_is_known_by_the_words_of_each_registry() {
+        for (error, immutable) in [
+            (
+                refused(
+                    400,
+                    "TAG_INVALID: The image tag '1.0' already exists in the 'a' repository and cannot be overwritten because the repository is immutable.",
+                ),
+                true,
+            ),
+            (
+                refused(
+                    412,
+                    "PRECONDITION: Failed to process request due to 'app:1.0' configured as immutable.",
+                ),
+                true,
+            ),
+            (refused(400, "MANIFEST_INVALID: manifest invalid"), false),
+            (refused(500, "the immutable store is on fire"), false),
+            (denied(false), false),
+        ] {
+            assert_eq!(is_immutable(&error), immutable, "{error}");
+        }
+    }
+}
