@@ -319,7 +319,10 @@ impl Diagnose for LockError {
             Self::Syntax { .. } => Some(
                 "restore it from version control, or delete it and run `imgbuild lock`".to_owned(),
             ),
-            Self::Format { .. } => Some("use the imgbuild that made it, or lock again".to_owned()),
+            Self::Format { .. } => Some(
+                "use the imgbuild that made it; or delete it and run `imgbuild lock`, for other digests"
+                    .to_owned(),
+            ),
         }
     }
 }

@@ -54,6 +54,25 @@ impl Diagnose for PlanError {
     }
 }
 
+/// Returns the platforms to build of those `asked` for, or all if none is: each once, in the order of the recipe, as the
+/// order of an index is part of its digest.
+#[must_use]
+pub fn choose(recipe: &Recipe, asked: &[Platform]) -> Vec<Platform> {
+    let declared = &recipe.image.platforms;
+    if asked.is_empty() {
+        return declared.clone();
+    }
+    let mut out: Vec<Platform> = Vec::new();
+    let known = declared.iter().filter(|platform| asked.contains(platform));
+    // Those that the recipe does not know come last, to be refused by name.
+    for &platform in known.chain(asked) {
+        if !out.contains(&platform) {
+            out.push(platform);
+        }
+    }
+    out
+}
+
 /// Plans the image of `stage` for each of `platforms`.
 ///
 /// # Errors
@@ -114,5 +133,20 @@ impl Plan<'_> {
             size: wheel.size,
         });
         rpms.chain(wheels).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn platforms_are_built_once_and_in_the_order_of_the_recipe_however_they_are_asked_for() {
+        let text = "[image]\nname = \"a\"\nplatforms = [\"linux/amd64\", \"linux/arm64\"]\n[base]\nimage = \"b\"\n";
+        let recipe = Recipe::parse(text).expect("valid");
+        let [amd, arm] = ["linux/amd64", "linux/arm64"].map(|p| p.parse().expect("supported"));
+        assert_eq!(choose(&recipe, &[]), [amd, arm]);
+        assert_eq!(choose(&recipe, &[arm, amd, arm]), [amd, arm]);
+        assert_eq!(choose(&recipe, &[arm]), [arm]);
     }
 }

@@ -86,7 +86,8 @@ impl Diagnose for SourceError {
     }
 }
 
-/// Returns where an entry of `rule` goes: `to` for the root of a folder, `to/NAME` for a file and a `to` that ends in `/`.
+/// Returns where an entry of `rule` goes: `to` for the root of a folder, `to/NAME` for a file and a `to` that ends in `/`
+/// or is the image's root.
 fn destination(rule: &CopyRule, entry: &SourceEntry) -> Result<LayerPath, SourceError> {
     let bad = |error: crate::layer::path::PathError| SourceError::Destination {
         from: rule.from.clone(),
@@ -94,7 +95,7 @@ fn destination(rule: &CopyRule, entry: &SourceEntry) -> Result<LayerPath, Source
     };
     let to = LayerPath::parse(&rule.to).map_err(bad)?;
     let is_lone_file = entry.path.is_root() && !matches!(entry.kind, SourceKind::Dir);
-    if is_lone_file && rule.to.ends_with('/') {
+    if is_lone_file && (rule.to.ends_with('/') || to.is_root()) {
         let from = LayerPath::parse(&rule.from).map_err(bad)?;
         return to.join(from.file_name()).map_err(bad);
     }
@@ -238,14 +239,26 @@ mod tests {
             rule("src", "/app/src"),
             rule("pyproject.toml", "/app/p.toml"),
             rule("docs/README", "/app/"),
+            rule("docs/LICENSE", "/."),
         ];
         let list = SourceList {
-            rules: vec![folder, vec![file("", b"p")], vec![file("", b"r")]],
+            rules: vec![
+                folder,
+                vec![file("", b"p")],
+                vec![file("", b"r")],
+                vec![file("", b"l")],
+            ],
         };
         let tree = lay_out(&rules, &list, |_| None).expect("no conflict");
         assert_eq!(
             paths(&tree),
-            ["/app/README", "/app/p.toml", "/app/src", "/app/src/app.py"]
+            [
+                "/LICENSE",
+                "/app/README",
+                "/app/p.toml",
+                "/app/src",
+                "/app/src/app.py"
+            ]
         );
     }
 

@@ -195,7 +195,7 @@ fn violations(file: &str, source: &str) -> Vec<String> {
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
             };
             // `super::super::edge` is `crate::edge`.
-            let upwards = path.split("::").skip_while(|part| *part == "super").next();
+            let upwards = path.split("::").find(|part| *part != "super");
             WORLD.iter().any(|world| begins(world))
                 || (path.starts_with("super::") && matches!(upwards, Some("edge" | "cli")))
         })

@@ -142,7 +142,10 @@ fn possible(condition: &Condition) -> bool {
 
 /// Builds amd64 under all `conditions` at once and returns the digest that is printed.
 fn build_under(bench: &Bench, conditions: &[&Condition]) -> String {
-    let folder = harness::scratch();
+    // On the file system of the cache, whose copy is made of links.
+    let folder = harness::scratch_in(bench.cache.parent().expect("target/e2e"));
+    let cache = folder.path().join("cache");
+    bench.copy_cache(&cache);
     let mut words: Vec<&str> = conditions
         .iter()
         .flat_map(|condition| condition.before)
@@ -156,7 +159,7 @@ fn build_under(bench: &Bench, conditions: &[&Condition]) -> String {
     }
     command
         .args(["build", "--platform", "linux/amd64", "--cache-dir"])
-        .arg(&bench.cache)
+        .arg(&cache)
         .args(&bench.standin.mirrors);
     command.args(conditions.iter().flat_map(|condition| condition.flags));
     run(command

@@ -79,42 +79,37 @@ fn offline_names_the_first_thing_that_is_missing() {
 }
 
 #[test]
-fn a_server_that_has_other_bytes_is_an_integrity_error_and_one_that_fails_is_not() {
+fn a_wheel_that_is_not_what_was_locked_is_an_integrity_error_and_one_that_is_cut_is_not() {
     let Some(bench) = Bench::open() else { return };
-    let (wheel, rpm) = (native_wheel(bench), an_rpm(bench));
-    let inputs = [
-        ("/wheels/", text(&wheel, "filename")),
-        ("/al2023/blobstore/", format!("{}.rpm", text(&rpm, "name"))),
-    ];
-    for (fault, code) in [
-        (Fault::Flipped, 4),
-        (Fault::Cut, 3),
-        (Fault::Broken, 3),
-        (Fault::Missing, 3),
-    ] {
-        for (folder, name) in inputs.clone() {
-            let stem = name
-                .trim_end_matches(".rpm")
-                .trim_end_matches(".whl")
-                .to_owned();
-            let is_it = {
-                let stem = stem.clone();
-                // `python3.11-3…` and not `python3.11-libs-3…`.
-                move |path: &str| {
-                    path.starts_with(folder)
-                        && path.rsplit('/').next().is_some_and(|file| {
-                            file.strip_prefix(&stem).is_some_and(|rest| {
-                                rest.starts_with(".whl") || rest.starts_with("-3")
-                            })
-                        })
-                }
-            };
-            let server = Server::faulty(bench, move |path| is_it(path).then_some(fault));
-            let attempt =
-                Attempt::without(bench, &[if folder == "/wheels/" { &wheel } else { &rpm }]);
-            let done = attempt.build(&server.mirrors());
-            attempt.refused(&done, code, &[&stem]);
-        }
+    let wheel = native_wheel(bench);
+    let name = text(&wheel, "filename");
+    for (fault, code) in [(Fault::Flipped, 4), (Fault::Cut, 3)] {
+        let is_it = name.clone();
+        let server = Server::faulty(bench, move |path| path.ends_with(&is_it).then_some(fault));
+        let attempt = Attempt::without(bench, &[&wheel]);
+        attempt.refused(&attempt.build(&server.mirrors()), code, &[&name]);
+    }
+}
+
+#[test]
+fn a_package_that_was_tampered_with_is_an_integrity_error_and_a_server_that_fails_is_not() {
+    let Some(bench) = Bench::open() else { return };
+    let rpm = an_rpm(bench);
+    let file = format!("/{}-{}.x86_64.rpm", text(&rpm, "name"), text(&rpm, "evr"));
+    for (fault, code) in [(Fault::Flipped, 4), (Fault::Broken, 3), (Fault::Missing, 3)] {
+        let is_it = file.clone();
+        let server = Server::faulty(bench, move |path| path.ends_with(&is_it).then_some(fault));
+        let attempt = Attempt::without(bench, &[&rpm]);
+        attempt.refused(
+            &attempt.build(&server.mirrors()),
+            code,
+            &["python3.11-3.11"],
+        );
+        assert!(
+            server.asked().iter().any(|path| path.ends_with(&file)),
+            "{:?}",
+            server.asked()
+        );
     }
 }
 

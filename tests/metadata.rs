@@ -220,7 +220,8 @@ fn a_planted_difference_from_a_header_is_found() {
     let package = [bench.cached(&rpm.expect("it is requested"))];
     let victim = "usr/bin/python3.11";
     assert_eq!(compare(&package, &tree, &root.path(), &base).1, [""; 0]);
-    let plants: [(&str, fn(&mut Listed)); 5] = [
+    type Plant = (&'static str, fn(&mut Listed));
+    let plants: [Plant; 5] = [
         ("mode", |file| file.mode ^= 0o020),
         ("owner", |file| file.owner.1 = 1000),
         ("time", |file| file.mtime += 1),

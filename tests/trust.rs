@@ -40,3 +40,18 @@ fn an_input_that_was_changed_in_the_cache_is_fetched_again_and_never_used() {
     assert_eq!(error.class(), Class::Unavailable, "{error}");
     assert!(!store.has(&digest), "the changed blob is gone");
 }
+
+#[test]
+fn an_output_that_could_not_be_written_is_refused_before_the_build() {
+    use imgbuild::edge::layout::{self, Format};
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let project = dir.path().join("project");
+    std::fs::create_dir(&project).expect("a folder");
+    std::fs::write(project.join("app.py"), "").expect("written");
+    assert!(layout::check(&project, Format::Oci, 1).is_err());
+    assert!(layout::check(&project.join("out"), Format::Oci, 2).is_ok());
+    assert!(layout::check(&project.join("out.tar"), Format::DockerArchive, 1).is_ok());
+    assert!(layout::check(&project.join("out.tar"), Format::DockerArchive, 2).is_err());
+    let left = std::fs::read_dir(&project).expect("a folder").count();
+    assert_eq!(left, 1, "looking writes nothing");
+}

@@ -5,6 +5,7 @@ use std::io;
 use crate::accounts::AccountsError;
 use crate::diagnose::{Class, Diagnose};
 use crate::image::ImageError;
+use crate::layer::LayerPath;
 use crate::layer::tree::TreeError;
 use crate::layer::write::WriteError;
 use crate::oci::{Digest, Platform};
@@ -12,7 +13,7 @@ use crate::python::tags::WheelNameError;
 use crate::python::venv::VenvError;
 use crate::python::wheel::WheelError;
 use crate::rpm::database::DatabaseError;
-use crate::rpm::effects::EffectsError;
+use crate::rpm::effects::{EffectsError, UnknownScriptlets};
 use crate::rpm::file::FileError;
 use crate::rpm::install::InstallError;
 use crate::rpm::payload::UnpackError;
@@ -57,6 +58,29 @@ pub enum BuildError {
     /// What scriptlets do.
     #[error(transparent)]
     Effects(#[from] EffectsError),
+    /// A scriptlet that nobody knows.
+    #[error(transparent)]
+    Scriptlets(#[from] UnknownScriptlets),
+    /// A scriptlet that nobody reviewed.
+    #[error("{package}: the lock does not list its scriptlet {scriptlet}")]
+    NewScriptlet {
+        /// Whose.
+        package: String,
+        /// Which.
+        scriptlet: String,
+    },
+    /// A scriptlet that this imgbuild would treat otherwise than the lock says.
+    #[error("scriptlet {scriptlet}: the lock says `{locked}`, but this imgbuild does `{found}`")]
+    OtherEffect {
+        /// The name of its package.
+        package: String,
+        /// Which.
+        scriptlet: String,
+        /// What the lock says.
+        locked: String,
+        /// What would be done.
+        found: String,
+    },
     /// Users and groups.
     #[error(transparent)]
     Accounts(#[from] AccountsError),
@@ -78,6 +102,9 @@ pub enum BuildError {
     /// A path of the recipe.
     #[error("{0}")]
     Path(String),
+    /// A file or link where the image has a folder.
+    #[error("{0} is a folder in the image, and what goes there is not")]
+    OverFolder(LayerPath),
     /// Paths do not fit the base.
     #[error(transparent)]
     Tree(#[from] TreeError),
@@ -113,6 +140,7 @@ impl BuildError {
             Self::Install(error) => error,
             Self::Database(error) => error,
             Self::Effects(error) => error,
+            Self::Scriptlets(error) => error,
             Self::Accounts(error) => error,
             Self::Wheel(error) => error,
             Self::Venv(error) => error,
@@ -128,7 +156,10 @@ impl Diagnose for BuildError {
     fn class(&self) -> Class {
         match self {
             Self::Missing { .. } => Class::Unavailable,
-            Self::OtherPackage { .. } | Self::WheelName(_) => Class::Integrity,
+            Self::OtherPackage { .. } | Self::NewScriptlet { .. } | Self::WheelName(_) => {
+                Class::Integrity
+            }
+            Self::OtherEffect { .. } => Class::Format,
             _ => self.inner().map_or(Class::Usage, Diagnose::class),
         }
     }
@@ -136,13 +167,27 @@ impl Diagnose for BuildError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Missing { .. } => Some("run without --offline".to_owned()),
-            Self::NoInterpreter(_) | Self::OtherPackage { .. } => {
-                Some("run `imgbuild lock` again".to_owned())
-            }
+            // `imgbuild lock` alone would find the lock up to date.
+            Self::NoInterpreter(_) | Self::OtherPackage { .. } | Self::NewScriptlet { .. } => Some(
+                "the lock was changed by hand: restore it from version control, or delete it and run `imgbuild lock`"
+                    .to_owned(),
+            ),
+            Self::OtherEffect { package, .. } => Some(format!(
+                "use the imgbuild that made the lock, or run `imgbuild lock RECIPE --update {package}` and review what changed"
+            )),
+            Self::OverFolder(_) => Some(
+                "end `to` with `/` to put a file into that folder, or choose another path".to_owned(),
+            ),
             Self::Sink { .. } | Self::Spool(_) => {
                 Some("check the space with `df -h`, or use another --cache-dir".to_owned())
             }
-            _ => self.inner().and_then(Diagnose::hint),
+            // Inputs were checked when they were fetched, sources when they were listed: these bytes changed since.
+            _ => self.inner().and_then(Diagnose::hint).or_else(|| {
+                (self.class() == Class::Integrity).then(|| {
+                    "a file of the cache or of the source tree was changed: build again with another --cache-dir"
+                        .to_owned()
+                })
+            }),
         }
     }
 }

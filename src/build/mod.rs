@@ -4,6 +4,8 @@ pub mod accounts_layer;
 mod error;
 mod python_layers;
 mod rpm_layer;
+pub mod scriptlets;
+mod through_links;
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use crate::root::Root;
 use crate::source::{self, SourceList};
 
 pub use error::BuildError;
+use through_links::through_links;
 
 /// Opens inputs by digest.
 pub trait BlobSource: Sync {
@@ -206,7 +209,7 @@ impl Work<'_> {
         if tree.is_empty() {
             return Ok(());
         }
-        let mut tree = self.through_links(tree)?;
+        let mut tree = through_links(tree, self.below())?;
         parents::complete(&mut tree, self.below())?;
         let options = WriteOptions {
             codec: Codec::GzipV1,
@@ -247,28 +250,6 @@ impl Work<'_> {
         })?;
         pending.commit(key, &layer).map_err(disk)?;
         Ok(layer)
-    }
-
-    /// Puts every path where the links below lead, so that no layer replaces a link such as `/lib64` or `/var/run`.
-    fn through_links(&self, tree: Tree) -> Result<Tree, BuildError> {
-        let mut out = Tree::default();
-        for (path, node) in tree {
-            let mut at = self.below().resolve_parents(&path)?;
-            // A folder over a link to a folder means that folder.
-            if node.is_dir() && self.below().get(&at).is_some_and(|below| !below.is_dir()) {
-                at = self.below().resolve(&at)?;
-            }
-            if node.is_dir()
-                && self
-                    .below()
-                    .get(&at)
-                    .is_some_and(crate::layer::Node::is_dir)
-            {
-                continue;
-            }
-            out.insert(at, node);
-        }
-        Ok(out)
     }
 
     fn assemble(

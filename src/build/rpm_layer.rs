@@ -52,6 +52,7 @@ pub(super) fn make(
         })
         .collect();
     let scriptlets = effects::inventory(&arriving, &kept.iter().collect::<Vec<_>>(), &[]);
+    super::scriptlets::check(&scriptlets, materials.recipe, materials.lock)?;
     // Users first: files are owned by name.
     let below = Stacked {
         lower: &root.tree,

@@ -8,8 +8,10 @@ use super::how::HowFlags;
 use super::terminal::Terminal;
 use super::tools::Tools;
 use crate::edge::build;
-use crate::edge::layout::Format;
+use crate::edge::layout::{self, Format};
 use crate::edge::project::Project;
+use crate::edge::source_walk;
+use crate::edge::tag::Tag;
 
 /// Flags of `imgbuild build`.
 #[derive(clap::Args)]
@@ -26,7 +28,7 @@ pub(super) struct BuildFlags {
     how: HowFlags,
     /// A tag for the image in the layout or archive; may be given several times
     #[arg(short, long, value_name = "TAG", default_value = "latest")]
-    tag: Vec<String>,
+    tag: Vec<Tag>,
     /// Use only what the cache holds
     #[arg(long)]
     offline: bool,
@@ -35,6 +37,9 @@ pub(super) struct BuildFlags {
 pub(super) fn run(flags: &BuildFlags, all: &Flags, terminal: &Terminal) -> Result<(), Failure> {
     let project = Project::open(&flags.recipe)?;
     let plan = flags.how.plan(&project)?;
+    source_walk::check_output(&project.folder, &project.recipe.copy, &flags.output)?;
+    // Before the work, so that it is not done in vain.
+    layout::check(&flags.output, flags.format, plan.platforms.len())?;
     let tools = Tools::new(all, flags.offline, terminal)?;
     let built = plan.build(&project, &tools, terminal)?;
     let written = build::write(

@@ -9,6 +9,7 @@ use crate::edge::build::{self, Built, Job};
 use crate::edge::project::Project;
 use crate::lock::Lock;
 use crate::oci::Platform;
+use crate::plan;
 use crate::recipe::{Args, Stage};
 
 /// Flags that say how a recipe is built.
@@ -39,7 +40,7 @@ pub(super) struct HowPlan {
     pub(super) args: Args,
     pub(super) epoch: i64,
     lock: Lock,
-    platforms: Vec<Platform>,
+    pub(super) platforms: Vec<Platform>,
     stage: Stage,
     threads: usize,
 }
@@ -59,10 +60,7 @@ impl HowFlags {
             args,
             epoch: epoch(lock.epoch)?,
             lock,
-            platforms: match self.platform.as_slice() {
-                [] => project.recipe.image.platforms.clone(),
-                some => some.to_vec(),
-            },
+            platforms: plan::choose(&project.recipe, &self.platform),
             stage: match self.stage {
                 StageFlag::Runtime => Stage::Runtime,
                 StageFlag::Builder => Stage::Builder,

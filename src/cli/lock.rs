@@ -42,6 +42,9 @@ pub(super) fn run(flags: &LockFlags, all: &Flags, terminal: &Terminal) -> Result
     }
     let update = Update::parse(&flags.update);
     let old = project.lock()?;
+    if let Some(old) = &old {
+        update.check(old, &project.recipe)?;
+    }
     // Nothing to do costs no look at the network.
     if update.is_nothing() && old.is_some() && project.fresh_lock().is_ok() {
         terminal.remark("the lock is up to date");

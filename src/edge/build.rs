@@ -14,6 +14,7 @@ use super::push::Shipment;
 use super::registry::Registry;
 use super::source_walk::{self, WalkError};
 use super::store::{BlobWriter, FileBlob, SpoolFile, Store};
+use super::tag::Tag;
 use crate::build::{
     self, BlobSource, BuildError, LayerSink, Materials, PendingLayer, SpoolSource, Workshop,
 };
@@ -217,7 +218,7 @@ pub fn write(
     built: &Built,
     output: &Path,
     format: Format,
-    tags: &[String],
+    tags: &[Tag],
     name: &str,
 ) -> Result<Digest, EdgeBuildError> {
     let mut parts = Parts::new();
@@ -234,9 +235,8 @@ pub fn write(
     let (top, _) = built.top();
     for tag in tags {
         // `name:tag` is what `docker load` names the image; a layout wants the tag alone.
-        let (name, tag) = tag.rsplit_once(':').unwrap_or((name, tag));
-        parts.name(top.clone(), Some(tag));
-        parts.docker_tag(format!("{name}:{tag}"));
+        parts.name(top.clone(), Some(tag.tag()));
+        parts.docker_tag(tag.with_name(name));
     }
     layout::write(output, format, &parts)?;
     Ok(top.digest)

@@ -14,4 +14,5 @@ pub mod registry;
 pub mod resolve;
 pub mod source_walk;
 pub mod store;
+pub mod tag;
 pub mod user_config;

@@ -63,6 +63,22 @@ pub enum WalkError {
         /// Where it leads.
         target: String,
     },
+    /// A rule that leads through a link, behind which may be anything of this machine.
+    #[error("copy rule `{from}`: {} is a symbolic link", path.display())]
+    ThroughLink {
+        /// `from` of the rule.
+        from: String,
+        /// The link.
+        path: PathBuf,
+    },
+    /// What is being built would be copied by the next build.
+    #[error("copy rule `{from}` would copy {} into the next image", output.display())]
+    Output {
+        /// `from` of the rule.
+        from: String,
+        /// Where the image is to be written.
+        output: PathBuf,
+    },
     /// A pattern of `exclude`.
     #[error("copy rule `{from}`: exclude pattern `{pattern}`: {message}")]
     Pattern {
@@ -96,6 +112,10 @@ impl Diagnose for WalkError {
                 "check `from` in its copy rule: see `ls {}`",
                 path.parent().unwrap_or(path).display()
             )),
+            Self::ThroughLink { .. } => Some("name the folder that it leads to".to_owned()),
+            Self::Output { .. } => {
+                Some("write the image elsewhere, or leave it out with `exclude = [...]`".to_owned())
+            }
             Self::Pattern { .. } | Self::Name(_) => None,
         }
     }
@@ -120,6 +140,17 @@ fn walk_rule(
     contents: &mut Contents,
 ) -> Result<Vec<SourceEntry>, WalkError> {
     let from = root.join(&rule.from);
+    let mut parent = root.to_owned();
+    let below = Path::new(&rule.from).parent().unwrap_or(Path::new(""));
+    for component in below.components() {
+        parent.push(component);
+        if parent.is_symlink() {
+            return Err(WalkError::ThroughLink {
+                from: rule.from.clone(),
+                path: parent,
+            });
+        }
+    }
     if fs::symlink_metadata(&from).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return Err(WalkError::Missing {
             from: rule.from.clone(),
@@ -136,6 +167,41 @@ fn walk_rule(
     let mut entries = walk.entries;
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(entries)
+}
+
+/// Checks that no rule would copy what is written to `output`: the first build and the second would differ.
+///
+/// # Errors
+/// [`WalkError::Output`]; [`WalkError::Pattern`].
+pub fn check_output(root: &Path, rules: &[CopyRule], output: &Path) -> Result<(), WalkError> {
+    // The output itself need not exist; what leads to it is compared by its real name.
+    let parent = match output.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let (Ok(parent), Some(name)) = (parent.canonicalize(), output.file_name()) else {
+        return Ok(());
+    };
+    let real = parent.join(name);
+    for rule in rules {
+        let from = root.join(&rule.from);
+        let Ok(real_from) = from.canonicalize() else {
+            continue;
+        };
+        let Ok(inside) = real.strip_prefix(&real_from) else {
+            continue;
+        };
+        let left_out = excludes(&from, rule)?
+            .matched_path_or_any_parents(inside, true)
+            .is_ignore();
+        if !left_out {
+            return Err(WalkError::Output {
+                from: rule.from.clone(),
+                output: output.to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn excludes(from: &Path, rule: &CopyRule) -> Result<Gitignore, WalkError> {
@@ -269,90 +335,4 @@ impl RandomRead for SourceFile {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rule(exclude: &[&str]) -> CopyRule {
-        let exclude = exclude.iter().map(|&pattern| pattern.to_owned()).collect();
-        CopyRule {
-            from: "src".to_owned(),
-            to: "/app".to_owned(),
-            exclude,
-            owner: None,
-        }
-    }
-
-    fn names(root: &Path, rule: CopyRule) -> Vec<String> {
-        let (list, _) = walk(root, &[rule]).expect("a readable tree");
-        list.rules[0]
-            .iter()
-            .map(|entry| entry.path.to_string())
-            .collect()
-    }
-
-    #[test]
-    fn ignored_files_never_reach_the_listing() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let src = folder.path().join("src");
-        for dir in ["pkg/__pycache__", ".git", "pkg/tests", "deep/.git"] {
-            fs::create_dir_all(src.join(dir)).expect("a folder");
-        }
-        for file in [
-            "app.py",
-            "app.pyc",
-            "pkg/a.py",
-            "pkg/__pycache__/a.pyc",
-            ".git/HEAD",
-            "deep/.git/HEAD",
-            "pkg/tests/t.py",
-            "notes.txt",
-        ] {
-            fs::write(src.join(file), file).expect("a file");
-        }
-        let listed = names(folder.path(), rule(&["tests/", "*.txt", "!notes.txt"]));
-        assert_eq!(
-            listed,
-            ["/", "/app.py", "/deep", "/notes.txt", "/pkg", "/pkg/a.py"]
-        );
-    }
-
-    #[test]
-    fn links_that_lead_out_are_refused_and_others_kept() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let src = folder.path().join("src");
-        fs::create_dir_all(src.join("a/b")).expect("a folder");
-        std::os::unix::fs::symlink("../b", src.join("a/ok")).expect("a link");
-        assert_eq!(
-            names(folder.path(), rule(&[])),
-            ["/", "/a", "/a/b", "/a/ok"]
-        );
-        for target in ["/etc/passwd", "../../outside"] {
-            let link = src.join("a/bad");
-            std::os::unix::fs::symlink(target, &link).expect("a link");
-            assert!(
-                matches!(
-                    walk(folder.path(), &[rule(&[])]),
-                    Err(WalkError::Link { .. })
-                ),
-                "{target}"
-            );
-            fs::remove_file(link).expect("removed");
-        }
-    }
-
-    #[test]
-    fn what_is_missing_or_special_is_named() {
-        let folder = tempfile::tempdir().expect("a folder");
-        assert!(matches!(
-            walk(folder.path(), &[rule(&[])]),
-            Err(WalkError::Missing { .. })
-        ));
-        fs::create_dir(folder.path().join("src")).expect("a folder");
-        let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("src/socket"))
-            .expect("a socket");
-        assert!(matches!(
-            walk(folder.path(), &[rule(&[])]),
-            Err(WalkError::Special(_))
-        ));
-    }
-}
+mod tests;

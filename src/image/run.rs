@@ -86,6 +86,10 @@ pub(super) fn set_run(
     }
     if !config.expose.is_empty() {
         let ports = run.entry("ExposedPorts").or_insert_with(|| json!({}));
+        // Programs in Go write null for what is empty.
+        if ports.is_null() {
+            *ports = json!({});
+        }
         let ports = ports
             .as_object_mut()
             .ok_or(RunError::Malformed("config.ExposedPorts"))?;

@@ -39,7 +39,9 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
         _ => {
             let sign = if zone.starts_with('-') { -1 } else { 1 };
             let (hours, minutes) = zone.get(1..)?.split_once(':')?;
-            sign * (hours.parse::<i64>().ok()? * 3600 + minutes.parse::<i64>().ok()? * 60)
+            // Two digits each: longer ones would overflow.
+            let (hours, minutes) = (hours.parse::<u8>().ok()?, minutes.parse::<u8>().ok()?);
+            sign * (i64::from(hours) * 3600 + i64::from(minutes) * 60)
         }
     };
     let (shifted_year, shifted_month) = if month <= 2 {
@@ -80,6 +82,7 @@ mod tests {
             "2000-01-01",
             "2000-01-01T01:00:00",
             "2000-01-01T01:00:00é",
+            "2000-01-01T01:00:00+9999999999999999:00",
         ] {
             assert_eq!(parse_rfc3339(text), None, "{text}");
         }

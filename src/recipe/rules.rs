@@ -80,6 +80,12 @@ pub(super) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
                 format!("`{}` is not a user name (a-z, 0-9, _ and -)", user.name),
             ));
         }
+        for (key, id) in [("user.uid", user.uid), ("user.gid", user.group_id())] {
+            // chown takes it for "leave as it is".
+            if id == u32::MAX {
+                return Err(RecipeError::value(key, format!("{id} is no id on Linux")));
+            }
+        }
         absolute("user.home", &user.home_folder())?;
         absolute("user.shell", &user.shell)?;
     }
@@ -97,7 +103,9 @@ pub(super) fn check(recipe: &Recipe) -> Result<(), RecipeError> {
     }
     for port in &config.expose {
         let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
-        if number.parse::<u16>().is_err() || !["tcp", "udp", "sctp"].contains(&protocol) {
+        // Digits alone: `parse` would take a sign as well.
+        let is_number = number.bytes().all(|c| c.is_ascii_digit()) && number.parse::<u16>().is_ok();
+        if !is_number || !["tcp", "udp", "sctp"].contains(&protocol) {
             return Err(RecipeError::value(
                 "config.expose",
                 format!("`{port}` is not a port such as `5000/tcp`"),

@@ -58,6 +58,14 @@ fn values_that_cannot_be_meant_are_refused_with_their_key() {
             "config.expose: `http` is not a port such as `5000/tcp`",
         ),
         (
+            "[config]\nexpose = [\"+80\"]",
+            "config.expose: `+80` is not a port such as `5000/tcp`",
+        ),
+        (
+            "[user]\nname = \"a\"\nuid = 4294967295",
+            "user.uid: 4294967295 is no id on Linux",
+        ),
+        (
             "[python]\ninterpreter = \"python\"",
             "python.interpreter: `python` is not like `python3.11`",
         ),

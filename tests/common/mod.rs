@@ -66,16 +66,23 @@ pub(crate) fn packages(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Returns the stand-in's folder if it was built; says why not otherwise.
+/// Returns where `tests/standin/make` makes the stand-in: `target/standin`, or what `IMGBUILD_STANDIN` says.
+pub(crate) fn standin_folder() -> PathBuf {
+    std::env::var_os("IMGBUILD_STANDIN").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/standin"),
+        PathBuf::from,
+    )
+}
+
+/// Returns the stand-in's folder if it was made; says why not otherwise.
+///
+/// # Panics
+/// As for [`skip`].
 pub(crate) fn standin() -> Option<PathBuf> {
-    let Some(root) = std::env::var_os("IMGBUILD_STANDIN") else {
-        return skip("IMGBUILD_STANDIN does not say where the stand-in is");
-    };
-    let root = PathBuf::from(root);
-    root.join("www")
-        .is_dir()
-        .then_some(root)
-        .or_else(|| skip("the stand-in is not built"))
+    let root = standin_folder();
+    root.join("www").is_dir().then_some(root).or_else(|| {
+        skip("the stand-in is not here: run tests/standin/make, or set IMGBUILD_STANDIN")
+    })
 }
 
 /// Returns the stand-in's packages for an architecture, those for all included.

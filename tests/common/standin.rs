@@ -6,17 +6,12 @@ fn here() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn made() -> PathBuf {
-    std::env::var_os("IMGBUILD_STANDIN")
-        .map_or_else(|| here().join("target/standin"), PathBuf::from)
-}
-
 /// Returns the folder of the newest repository and the file of its key.
 ///
 /// # Panics
 /// As for `skip`.
 pub(crate) fn repository(arch: &str) -> Option<(PathBuf, PathBuf)> {
-    let www = made().join("www");
+    let www = crate::common::standin_folder().join("www");
     let list =
         std::fs::read_to_string(www.join(format!("al2023/core/mirrors/latest/{arch}/mirror.list")));
     let repository = list.ok().and_then(|url| {
@@ -38,5 +33,5 @@ pub(crate) fn repository(arch: &str) -> Option<(PathBuf, PathBuf)> {
 /// Returns the OCI layout of the base image.
 #[allow(dead_code, reason = "not every test looks at the base")]
 pub(crate) fn base(arch: &str) -> PathBuf {
-    made().join(format!("base-{arch}"))
+    crate::common::standin_folder().join(format!("base-{arch}"))
 }

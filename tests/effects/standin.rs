@@ -49,7 +49,7 @@ fn the_cache_of_the_stand_in_with_packages_equals_that_of_the_real_ldconfig() {
     let Some(packages) = standin() else {
         return;
     };
-    let layout = Path::new(&std::env::var_os("IMGBUILD_STANDIN").expect("set")).join("base-x86_64");
+    let layout = crate::common::standin_folder().join("base-x86_64");
     if tool("rpm2archive").is_none() || !layout.exists() {
         return;
     }

@@ -21,10 +21,7 @@ impl Attempt {
         let folder = scratch_in(bench.cache.parent().expect("target/e2e"));
         let project = bench.copy_of_project(folder.path());
         let cache = folder.path().join("cache");
-        // Linked and not copied: the product replaces files of its cache and never changes one.
-        run(Command::new("cp").arg("-al").arg(&bench.cache).arg(&cache)).ok();
-        // What killed builds of other tests left is swept only after a day.
-        let _ = fs::remove_dir_all(cache.join("tmp"));
+        bench.copy_cache(&cache);
         for input in missing {
             fs::remove_file(
                 cache

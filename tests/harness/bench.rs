@@ -170,6 +170,16 @@ impl Bench {
         copy
     }
 
+    /// Copies the cache to a place that is not there yet: all it fetched, and nothing it computed from that.
+    pub(crate) fn copy_cache(&self, to: &Path) {
+        // Linked and not copied: the product replaces files of its cache and never changes one.
+        run(Command::new("cp").arg("-al").arg(&self.cache).arg(to)).ok();
+        // Finished layers would be found again, and what killed builds left is swept only after a day.
+        for computed in ["derived", "tmp"] {
+            let _ = fs::remove_dir_all(to.join(computed));
+        }
+    }
+
     /// Returns the lock as a document.
     pub(crate) fn lock(&self) -> toml::Table {
         let text = fs::read_to_string(self.project.join("recipe.lock")).expect("a lock");

@@ -201,10 +201,13 @@ impl Podman {
     }
 }
 
+/// Runs an engine's command line with these arguments.
+type Engine = Box<dyn Fn(&[&str]) -> Done>;
+
 /// A container that is removed when the test ends.
 pub(crate) struct Container {
     id: String,
-    engine: Box<dyn Fn(&[&str]) -> Done>,
+    engine: Engine,
     force: &'static str,
 }
 

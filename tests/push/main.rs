@@ -40,7 +40,10 @@ fn registry(credentials: Credentials) -> Registry {
 fn credentials(dir: &Path, host: &str, password: &str) -> Credentials {
     let path = dir.join("config.json");
     let auths = json!({"auths": {host: {"username": "me", "password": password}}});
-    std::fs::write(&path, auths.to_string()).expect("written");
+    // All at once: it may be read meanwhile.
+    let fresh = tempfile::NamedTempFile::new_in(dir).expect("a file");
+    std::fs::write(fresh.path(), auths.to_string()).expect("written");
+    fresh.persist(&path).expect("renamed");
     Credentials::from_files(vec![path])
 }
 

@@ -279,9 +279,7 @@ impl Diagnose for FetchError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Offline { .. } => {
-                "run the same command once without --offline, or pass --inputs with a bundle"
-            }
+            Self::Offline { .. } => "run the same command once without --offline",
             Self::Unreachable { .. }
             | Self::Stalled { .. }
             | Self::Broken { .. }

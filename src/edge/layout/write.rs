@@ -48,6 +48,24 @@ pub fn write(path: &Path, format: Format, parts: &Parts) -> Result<(), LayoutErr
     }
 }
 
+/// Tells before a build whether [`write`] could put an image of so many platforms there.
+///
+/// # Errors
+/// [`LayoutError::Occupied`], [`LayoutError::Platforms`] and [`LayoutError::Disk`], as [`write`] would give them.
+pub fn check(path: &Path, format: Format, platforms: usize) -> Result<(), LayoutError> {
+    if format == Format::DockerArchive && platforms > 1 {
+        return Err(LayoutError::Platforms {
+            path: path.to_owned(),
+            count: platforms,
+        });
+    }
+    let target = Target::new(path)?;
+    if format == Format::Oci {
+        replaceable(&target)?;
+    }
+    Ok(())
+}
+
 fn folder(target: &Target, parts: &Parts) -> Result<(), LayoutError> {
     // Before the work, and again when it is done.
     replaceable(target)?;

@@ -5,6 +5,7 @@
 mod error;
 mod metadata;
 mod packages;
+mod pins;
 mod python;
 mod repositories;
 mod update;
@@ -24,7 +25,7 @@ use crate::oci::{Digest, Platform};
 use crate::recipe::Recipe;
 
 pub use error::ResolveError;
-pub use update::Update;
+pub use update::{Update, UpdateError};
 
 /// Where inputs come from while resolving.
 pub struct Sources<'a> {

@@ -7,13 +7,14 @@ use pep440_rs::Version;
 use super::python::Interpreter;
 use super::repositories::{self, Opened};
 use super::{ResolveError, Sources, Update};
+use crate::build::scriptlets::as_locked;
 use crate::edge::base::Base;
 use crate::edge::fetch::Input;
 use crate::edge::project::Project;
 use crate::lock::{self, Lock};
 use crate::oci::{Digest, Platform};
 use crate::recipe::{PythonSection, Recipe, Stage};
-use crate::rpm::effects::{self, Arriving, Effect, Scriptlet, Verdict};
+use crate::rpm::effects::{self, Arriving};
 use crate::rpm::file::PackageFile;
 use crate::rpm::header::Header;
 use crate::rpm::package::Package;
@@ -302,23 +303,7 @@ fn scriptlets(
             .collect();
         let scriptlets = effects::inventory(&arriving, &staying, &[]);
         effects::check(&scriptlets, &acknowledged)?;
-        out.extend(scriptlets.iter().map(|scriptlet| lock::Scriptlet {
-            name: scriptlet.key(),
-            digest: scriptlet.digest,
-            effect: in_words(scriptlet),
-        }));
+        out.extend(scriptlets.iter().map(as_locked));
     }
     Ok(out.into_iter().collect())
-}
-
-/// What becomes of a scriptlet, in the words of a lock.
-fn in_words(scriptlet: &Scriptlet) -> String {
-    match &scriptlet.verdict {
-        Verdict::Effect(effects) => {
-            let tools: BTreeSet<&str> = effects.iter().map(Effect::tool).collect();
-            tools.into_iter().collect::<Vec<_>>().join(", ")
-        }
-        Verdict::NoEffect { reason } => format!("none: {reason}"),
-        Verdict::Unknown { .. } => "skipped by the recipe".to_owned(),
-    }
 }

@@ -5,8 +5,8 @@ use std::io::BufReader;
 
 use url::Url;
 
-use super::metadata;
 use super::{ResolveError, Sources, Update};
+use super::{metadata, pins};
 use crate::edge::base::Base;
 use crate::edge::project::Project;
 use crate::lock::{self, Lock};
@@ -63,14 +63,8 @@ pub(super) async fn open(
     let variables = variables(base, platform, releasever.as_deref());
     let mut repositories = Vec::new();
     for definition in definitions(project, base, &variables)? {
-        let same_state = |locked: &&lock::Repository| {
-            locked.id == definition.id
-                && locked.platform == platform
-                && locked.releasever == releasever
-                && !update.rpm()
-        };
-        let mut locked = old.into_iter().flat_map(|old| &old.repositories);
-        let pinned = locked.find(same_state).map(|locked| locked.url.clone());
+        let locked = old.map_or(&[][..], |old| &old.repositories);
+        let pinned = pins::address(&definition, platform, releasever.as_deref(), locked, update);
         let opener = Opener {
             project,
             base,

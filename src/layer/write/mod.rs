@@ -164,17 +164,6 @@ impl Diagnose for WriteError {
             _ => Class::Usage,
         }
     }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            // Inputs were checked when they were fetched and sources when they were listed: these bytes changed since.
-            Self::ContentDiffers { .. } | Self::ContentSize { .. } => Some(
-                "a file of the cache or of the source tree was changed: pass another --cache-dir and build again"
-                    .to_owned(),
-            ),
-            _ => None,
-        }
-    }
 }
 
 /// Writes `tree` to `sink` as one layer.
