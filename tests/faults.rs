@@ -4,7 +4,7 @@ mod harness;
 
 use std::fs;
 
-use harness::{Attempt, Bench, Fault, Made, Server, imgbuild, run, text};
+use harness::{Attempt, Bench, Fault, Layout, Made, Server, imgbuild, run, text};
 
 /// Where nothing listens.
 const NOWHERE: &str = "127.0.0.1:1";
@@ -189,5 +189,29 @@ fn locking_refuses_packages_and_metadata_that_are_not_what_was_signed() {
             !attempt.project.join("recipe.lock").exists(),
             "{what}: a lock was written"
         );
+    }
+}
+
+#[test]
+fn a_finished_layer_that_was_damaged_in_the_cache_is_made_again() {
+    let Some(bench) = Bench::open() else { return };
+    let attempt = Attempt::without(bench, &[]);
+    let first = attempt.build(&bench.standin.mirrors).ok();
+    let layout = Layout::open(&attempt.image());
+    for words in ["native wheels", "rpm"] {
+        let digest = layout.images()[0].layer(words).digest.clone();
+        let blob = attempt
+            .cache
+            .join("blobs/sha256")
+            .join(&digest["sha256:".len()..]);
+        let mut damaged = fs::read(&blob).expect("cached");
+        let middle = damaged.len() / 2;
+        damaged[middle] ^= 1;
+        // The shared cache has the same file under the same name.
+        fs::remove_file(&blob).expect("it is there");
+        fs::write(&blob, damaged).expect("written");
+        let again = attempt.build(&bench.standin.mirrors).ok();
+        assert_eq!(again.text(), first.text());
+        layout.assert_complete();
     }
 }

@@ -55,3 +55,22 @@ fn an_output_that_could_not_be_written_is_refused_before_the_build() {
     let left = std::fs::read_dir(&project).expect("a folder").count();
     assert_eq!(left, 1, "looking writes nothing");
 }
+
+#[test]
+fn derived_data_that_another_sealed_is_no_answer() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let open = |secret| {
+        Store::open(dir.path())
+            .expect("a store")
+            .sealed_with(secret)
+    };
+    let key = Digest::of(b"key");
+    open([1; 32])
+        .put_derived("layer", key, b"forged")
+        .expect("kept");
+    assert_eq!(open([2; 32]).get_derived("layer", key), None);
+    assert_eq!(
+        open([1; 32]).get_derived("layer", key).as_deref(),
+        Some(&b"forged"[..])
+    );
+}

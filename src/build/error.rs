@@ -72,8 +72,6 @@ pub enum BuildError {
     /// A scriptlet that this imgbuild would treat otherwise than the lock says.
     #[error("scriptlet {scriptlet}: the lock says `{locked}`, but this imgbuild does `{found}`")]
     OtherEffect {
-        /// The name of its package.
-        package: String,
         /// Which.
         scriptlet: String,
         /// What the lock says.
@@ -172,9 +170,11 @@ impl Diagnose for BuildError {
                 "the lock was changed by hand: restore it from version control, or delete it and run `imgbuild lock`"
                     .to_owned(),
             ),
-            Self::OtherEffect { package, .. } => Some(format!(
-                "use the imgbuild that made the lock, or run `imgbuild lock RECIPE --update {package}` and review what changed"
-            )),
+            // Its package may be one of the base's, which no lock names.
+            Self::OtherEffect { .. } => Some(
+                "use the imgbuild that made the lock, or run `imgbuild lock RECIPE --update rpm` and review what changed"
+                    .to_owned(),
+            ),
             Self::OverFolder(_) => Some(
                 "end `to` with `/` to put a file into that folder, or choose another path".to_owned(),
             ),

@@ -176,9 +176,11 @@ pub fn build(
     work.assemble(plan, materials, &materials.recipe.config)
 }
 
-/// Returns what a layer is found again by: its entries, their contents' digests among them, and how it is written.
+/// Returns what a layer is found again by: its entries, their contents' digests among them, and how and by whom it is
+/// written. Another version does not take over a layer that it might have written otherwise.
 fn key(tree: &Tree, codec: Codec) -> Digest {
-    let mut bytes = format!("{codec:?}\0").into_bytes();
+    let version = env!("CARGO_PKG_VERSION");
+    let mut bytes = format!("{version}\0{codec:?}\0").into_bytes();
     bytes.extend(index::encode(tree));
     Digest::of(&bytes)
 }

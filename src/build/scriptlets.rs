@@ -42,7 +42,6 @@ pub(super) fn check(found: &[Scriptlet], recipe: &Recipe, lock: &Lock) -> Result
         };
         return Err(match lock.scriptlets.iter().find(same) {
             Some(locked) => BuildError::OtherEffect {
-                package: scriptlet.name.clone(),
                 scriptlet: now.name,
                 locked: locked.effect.clone(),
                 found: now.effect,

@@ -8,6 +8,7 @@ use super::terminal::Terminal;
 use crate::edge::fetch::{FetchOptions, Fetcher, Mirror};
 use crate::edge::progress::{self, Mode, Progress};
 use crate::edge::registry::{Credentials, Registry};
+use crate::edge::seal_secret;
 use crate::edge::store::{self, Store};
 use crate::edge::user_config;
 
@@ -58,8 +59,10 @@ impl Tools {
             flags.progress
         };
         let fetcher = Fetcher::new(options)?;
+        let secret = seal_secret::path(|name| std::env::var_os(name));
+        let secret = seal_secret::get(secret.as_deref());
         Ok(Self {
-            store: Store::open(&cache)?,
+            store: Store::open(&cache)?.sealed_with(secret),
             registry: Registry::new(fetcher.clone(), credentials),
             fetcher,
             progress: progress::show(mode, terminal.draws()),

@@ -12,6 +12,7 @@ pub mod project;
 pub mod push;
 pub mod registry;
 pub mod resolve;
+pub mod seal_secret;
 pub mod source_walk;
 pub mod store;
 pub mod tag;

@@ -213,6 +213,10 @@ fn config_of(
     );
 
     let history = config.entry("history").or_insert_with(|| json!([]));
+    // Programs in Go write null for what is empty.
+    if history.is_null() {
+        *history = json!([]);
+    }
     let history = history.as_array_mut().ok_or_else(|| malformed("history"))?;
     history.extend(
         layers
@@ -334,6 +338,28 @@ mod tests {
             manifest["annotations"]["org.opencontainers.image.version"],
             "1"
         );
+    }
+
+    #[test]
+    fn what_a_base_writes_as_null_is_empty() {
+        let mut base = base();
+        base.config.insert("history".to_owned(), Value::Null);
+        let run = json!({"Env": null, "ExposedPorts": null, "Labels": null});
+        base.config.insert("config".to_owned(), run);
+        let section: ConfigSection =
+            toml::from_str("expose = [\"80\"]\nlabels = { a = \"b\" }\n").expect("valid");
+        let args = Args::default();
+        let settings = Settings {
+            name: "app",
+            config: &section,
+            user: None,
+            args: &args,
+            epoch: 0,
+        };
+        let platform = "linux/amd64".parse().expect("supported");
+        let image = assemble(platform, &base, &[], &settings).expect("assembles");
+        let config: Value = serde_json::from_slice(&image.config).expect("JSON");
+        assert_eq!(config["config"]["ExposedPorts"], json!({"80/tcp": {}}));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What was computed from blobs and may be computed again: compressed chunks, parsed metadata.
 //!
-//! A file holds a digest and then the bytes. The digest covers the kind and the key too, so a torn, edited or
-//! misplaced file is no answer instead of a wrong one.
+//! A file holds a digest and then the bytes. The digest covers the kind, the key and the user's secret too, so a torn,
+//! edited, misplaced or forged file is no answer instead of a wrong one.
 
 use std::fs;
 use std::io::{BufWriter, Write};
@@ -19,7 +19,7 @@ impl Store {
     pub fn get_derived(&self, kind: &str, key: Digest) -> Option<Vec<u8>> {
         let mut bytes = fs::read(self.derived(kind, key).ok()?).ok()?;
         let (sealed, payload) = bytes.split_at_checked(SEAL)?;
-        if sealed != seal(kind, key, payload).raw() {
+        if sealed != self.seal(kind, key, payload).raw() {
             return None;
         }
         Some(bytes.split_off(SEAL))
@@ -41,7 +41,7 @@ impl Store {
             .map_err(DiskError::at("make a file in", &tmp))?
             .into_parts();
         let mut file = BufWriter::new(file);
-        file.write_all(seal(kind, key, bytes).raw())
+        file.write_all(self.seal(kind, key, bytes).raw())
             .and_then(|()| file.write_all(bytes))
             .map_err(DiskError::at("write", &temp))?;
         // No sync: the seal tells if a power cut tore it.
@@ -61,13 +61,18 @@ impl Store {
         }
         Ok(self.root.join("derived").join(kind).join(key.hex()))
     }
-}
 
-fn seal(kind: &str, key: Digest, bytes: &[u8]) -> Digest {
-    let mut hasher = Hasher::default();
-    hasher.update(kind.as_bytes());
-    hasher.update(b"\0");
-    hasher.update(key.raw());
-    hasher.update(bytes);
-    hasher.finish().0
+    /// Two rounds, so that nobody makes the seal of longer bytes from that of shorter ones, as with HMAC.
+    fn seal(&self, kind: &str, key: Digest, bytes: &[u8]) -> Digest {
+        let mut inner = Hasher::default();
+        inner.update(&self.secret);
+        inner.update(kind.as_bytes());
+        inner.update(b"\0");
+        inner.update(key.raw());
+        inner.update(bytes);
+        let mut outer = Hasher::default();
+        outer.update(&self.secret);
+        outer.update(inner.finish().0.raw());
+        outer.finish().0
+    }
 }

@@ -35,6 +35,8 @@ const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Clone, Debug)]
 pub struct Store {
     root: Arc<Path>,
+    /// Goes into every seal of derived data.
+    secret: [u8; 32],
 }
 
 /// Why the cache failed.
@@ -138,9 +140,21 @@ impl Store {
         for below in ["blobs", "blobs/sha256", "derived", "tmp"] {
             make_dir(&root.join(below))?;
         }
-        let store = Self { root: root.into() };
+        let store = Self {
+            root: root.into(),
+            secret: [0; 32],
+        };
         store.sweep();
         Ok(store)
+    }
+
+    /// Returns the same, believing only derived data that was sealed with `secret`.
+    ///
+    /// Nothing but its seal vouches for derived data, and a seal that anybody can make vouches for nothing: who restores
+    /// a cache from elsewhere must not be able to put a layer into an image.
+    #[must_use]
+    pub fn sealed_with(self, secret: [u8; 32]) -> Self {
+        Self { secret, ..self }
     }
 
     /// Returns the folder of the cache.
