@@ -2,7 +2,9 @@
 
 mod build;
 mod failure;
+mod how;
 mod lock;
+mod push;
 mod terminal;
 mod tools;
 
@@ -64,6 +66,8 @@ enum Verb {
     Lock(lock::LockFlags),
     /// Build a locked recipe into an OCI layout or archive
     Build(build::BuildFlags),
+    /// Push an image, or what a recipe builds, to a registry
+    Push(push::PushFlags),
     /// Print the JSON Schema of recipes
     Schema,
     /// Print a completion script for a shell
@@ -98,6 +102,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<(), Failure> {
     match cli.verb {
         Verb::Lock(flags) => lock::run(&flags, &cli.flags, terminal),
         Verb::Build(flags) => build::run(&flags, &cli.flags, terminal),
+        Verb::Push(flags) => push::run(&flags, &cli.flags, terminal),
         Verb::Schema => {
             let schema = serde_json::to_string_pretty(&crate::recipe::json_schema())
                 .expect("a Value always serialises");

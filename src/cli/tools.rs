@@ -23,6 +23,17 @@ pub(super) struct Tools {
 
 impl Tools {
     pub(super) fn new(flags: &Flags, offline: bool, terminal: &Terminal) -> Result<Self, Failure> {
+        let credentials = Credentials::from_environment(|name| std::env::var_os(name));
+        Self::with(flags, offline, credentials, terminal)
+    }
+
+    /// The same with other credentials than the environment's.
+    pub(super) fn with(
+        flags: &Flags,
+        offline: bool,
+        credentials: Credentials,
+        terminal: &Terminal,
+    ) -> Result<Self, Failure> {
         let config = match user_config::path(|name| std::env::var_os(name)) {
             Some(path) => user_config::read(&path)?,
             None => user_config::UserConfig::default(),
@@ -50,7 +61,6 @@ impl Tools {
         let fetcher = Fetcher::new(options)?;
         let secret = seal_secret::path(|name| std::env::var_os(name));
         let secret = seal_secret::get(secret.as_deref());
-        let credentials = Credentials::from_environment(|name| std::env::var_os(name));
         Ok(Self {
             store: Store::open(&cache)?.sealed_with(secret),
             registry: Registry::new(fetcher.clone(), credentials),

@@ -10,9 +10,10 @@ use super::image_source::{ImageSource, ImageSourceError};
 use super::layout::{self, Format, LayoutError, Parts};
 use super::progress::Progress;
 use super::project::Project;
+use super::push::Shipment;
 use super::registry::Registry;
 use super::source_walk::{self, WalkError};
-use super::store::{BlobWriter, SpoolFile, Store};
+use super::store::{BlobWriter, FileBlob, SpoolFile, Store};
 use super::tag::Tag;
 use crate::build::{
     self, BlobSource, BuildError, LayerSink, Materials, PendingLayer, SpoolSource, Workshop,
@@ -225,25 +226,15 @@ pub fn write(
     let mut parts = Parts::new();
     for image in &built.images {
         for layer in &image.layers {
-            let blob = built
-                .store
-                .get(&layer.digest)
-                .ok_or_else(|| BuildError::Missing {
-                    what: "a layer".to_owned(),
-                    digest: layer.digest,
-                })?;
-            parts.add(layer, blob);
+            parts.add(layer, built.layer(layer)?);
         }
         parts.add(&image.config_descriptor, image.config.clone());
         parts.add(&image.descriptor, image.manifest.clone());
     }
-    let top = match &built.index {
-        Some((descriptor, bytes)) => {
-            parts.add(descriptor, bytes.clone());
-            descriptor.clone()
-        }
-        None => built.images[0].descriptor.clone(),
-    };
+    if let Some((descriptor, bytes)) = &built.index {
+        parts.add(descriptor, bytes.clone());
+    }
+    let (top, _) = built.top();
     for tag in tags {
         // `name:tag` is what `docker load` names the image; a layout wants the tag alone.
         parts.name(top.clone(), Some(tag.tag()));
@@ -251,6 +242,44 @@ pub fn write(
     }
     layout::write(output, format, &parts)?;
     Ok(top.digest)
+}
+
+impl Built {
+    /// Returns what was built, ready to be pushed out of the store.
+    ///
+    /// # Errors
+    /// [`EdgeBuildError::Build`] if somebody took a layer out of the store meanwhile.
+    pub fn shipment(&self) -> Result<Shipment, EdgeBuildError> {
+        let (top, bytes) = self.top();
+        let mut shipment = Shipment::new(top.clone(), bytes.to_vec());
+        for image in &self.images {
+            for layer in &image.layers {
+                shipment.add_layer(layer, self.layer(layer)?);
+            }
+            shipment.add_config(&image.config_descriptor, image.config.clone());
+            if self.index.is_some() {
+                shipment.add_manifest(image.descriptor.clone(), image.manifest.clone());
+            }
+        }
+        Ok(shipment)
+    }
+
+    /// Returns the index, or the manifest of the only image.
+    fn top(&self) -> (&Descriptor, &[u8]) {
+        match &self.index {
+            Some((descriptor, bytes)) => (descriptor, bytes),
+            None => (&self.images[0].descriptor, &self.images[0].manifest),
+        }
+    }
+
+    fn layer(&self, layer: &Descriptor) -> Result<FileBlob, BuildError> {
+        self.store
+            .get(&layer.digest)
+            .ok_or_else(|| BuildError::Missing {
+                what: "a layer".to_owned(),
+                digest: layer.digest,
+            })
+    }
 }
 
 impl BlobSource for Store {

@@ -9,6 +9,7 @@ pub mod image_source;
 pub mod layout;
 pub mod progress;
 pub mod project;
+pub mod push;
 pub mod registry;
 pub mod resolve;
 pub mod seal_secret;

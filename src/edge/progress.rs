@@ -1,4 +1,4 @@
-//! Shows on stderr what is being fetched, and how far it is.
+//! Shows on stderr what is being fetched or pushed, and how far it is.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -11,12 +11,17 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TaskId(u64);
 
-/// Is told what is being fetched.
+/// Is told what is being fetched or pushed.
 pub trait Progress: Send + Sync {
     /// Begins a task; `size` is in bytes, if known.
     fn begin(&self, what: &str, size: Option<u64>) -> TaskId;
 
-    /// Says that so many more bytes came.
+    /// Begins a task that sends instead of fetching.
+    fn begin_sending(&self, what: &str, size: Option<u64>) -> TaskId {
+        self.begin(what, size)
+    }
+
+    /// Says that so many more bytes came, or went.
     fn advance(&self, id: TaskId, bytes: u64);
 
     /// Says that the task starts again from nothing, after a failed attempt.
@@ -109,30 +114,52 @@ impl<T> Tasks<T> {
 
 /// Writes one line per finished task, for logs.
 #[derive(Debug, Default)]
-pub struct Lines(Mutex<Tasks<(String, u64)>>);
+pub struct Lines(Mutex<Tasks<Line>>);
+
+#[derive(Debug)]
+struct Line {
+    verb: &'static str,
+    what: String,
+    bytes: u64,
+}
+
+impl Lines {
+    fn add(&self, verb: &'static str, what: &str) -> TaskId {
+        let what = what.to_owned();
+        locked(&self.0).add(Line {
+            verb,
+            what,
+            bytes: 0,
+        })
+    }
+}
 
 impl Progress for Lines {
     fn begin(&self, what: &str, _: Option<u64>) -> TaskId {
-        locked(&self.0).add((what.to_owned(), 0))
+        self.add("fetched", what)
+    }
+
+    fn begin_sending(&self, what: &str, _: Option<u64>) -> TaskId {
+        self.add("pushed", what)
     }
 
     fn advance(&self, id: TaskId, bytes: u64) {
-        if let Some((_, done)) = locked(&self.0).running.get_mut(&id) {
-            *done += bytes;
+        if let Some(line) = locked(&self.0).running.get_mut(&id) {
+            line.bytes += bytes;
         }
     }
 
     fn restart(&self, id: TaskId) {
-        if let Some((_, done)) = locked(&self.0).running.get_mut(&id) {
-            *done = 0;
+        if let Some(line) = locked(&self.0).running.get_mut(&id) {
+            line.bytes = 0;
         }
     }
 
     fn finish(&self, id: TaskId) {
         let task = locked(&self.0).running.remove(&id);
-        if let Some((what, bytes)) = task {
+        if let Some(Line { verb, what, bytes }) = task {
             // A closed stderr must not end a build.
-            let _ = writeln!(std::io::stderr().lock(), "fetched {what} ({bytes} bytes)");
+            let _ = writeln!(std::io::stderr().lock(), "{verb} {what} ({bytes} bytes)");
         }
     }
 }

@@ -1,9 +1,11 @@
 //! A real registry, and a real client that puts an image there.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
+use crate::server::have;
+use crate::server::real::{HTPASSWD, real_registry};
+use crate::{credentials, fetcher, reference, registry, store};
 use imgbuild::diagnose::{Class, Diagnose as _};
 use imgbuild::edge::image_source::ImageSource;
 use imgbuild::edge::layout::{Format, Parts, write};
@@ -11,65 +13,6 @@ use imgbuild::edge::progress::Silent;
 use imgbuild::edge::registry::{Credentials, Registry, RegistryError};
 use imgbuild::oci::manifest::Document;
 use imgbuild::oci::{Descriptor, media_type};
-use tempfile::TempDir;
-
-use crate::server::have;
-use crate::{credentials, fetcher, reference, registry, store};
-
-struct RealRegistry {
-    process: Child,
-    host: String,
-    _dir: TempDir,
-}
-
-impl Drop for RealRegistry {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Starts `docker-registry` on a free port, with more lines of configuration under `http:` and at the top.
-fn real_registry(http: &str, top: &str) -> RealRegistry {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let config = dir.path().join("config.yml");
-    let text = format!(
-        "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n{top}\nhttp:\n  addr: 127.0.0.1:0\n{http}",
-        dir.path().join("data").display()
-    );
-    std::fs::write(&config, text).expect("written");
-    let mut process = Command::new("docker-registry")
-        .arg("serve")
-        .arg(&config)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("docker-registry starts");
-    let mut log = BufReader::new(process.stderr.take().expect("piped"));
-    let mut line = String::new();
-    let host = loop {
-        line.clear();
-        assert!(
-            log.read_line(&mut line).expect("readable") > 0,
-            "docker-registry ended"
-        );
-        if let Some((_, rest)) = line.split_once("listening on ") {
-            break rest
-                .split(['"', ',', ' '])
-                .next()
-                .expect("an address")
-                .trim()
-                .to_owned();
-        }
-    };
-    // Read on, so that a full pipe does not stop it.
-    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-    RealRegistry {
-        process,
-        host,
-        _dir: dir,
-    }
-}
 
 /// Writes an image with one layer of some size to a layout and returns its manifest.
 fn sample(path: &Path) -> Descriptor {
@@ -190,11 +133,7 @@ async fn a_real_registry_with_passwords_takes_ours_and_skopeos() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let image = sample(&dir.path().join("layout"));
     let passwords = dir.path().join("htpasswd");
-    std::fs::write(
-        &passwords,
-        "me:$2b$04$d2ZkBv6TQwDTjOb8yvK.s.P9y5ErXZOh3Oeyc/lQdVQdkgS2sDjv2\n",
-    )
-    .expect("written");
+    std::fs::write(&passwords, HTPASSWD).expect("written");
     let auth = format!(
         "auth: {{htpasswd: {{realm: r, path: {}}}}}",
         passwords.display()

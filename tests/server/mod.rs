@@ -6,6 +6,8 @@
     reason = "each test binary uses a part of it"
 )]
 
+pub mod real;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -22,6 +24,8 @@ pub struct Seen {
     /// By lower-case name.
     pub headers: BTreeMap<String, String>,
     pub body: String,
+    /// The body as it came.
+    pub bytes: Vec<u8>,
 }
 
 impl Seen {
@@ -40,6 +44,8 @@ pub enum Reply {
     CutUnannounced(Vec<u8>, usize),
     /// Reset the connection before reading the request.
     Reset,
+    /// Reset the connection after reading so many bytes of the request's body.
+    ResetInBody(usize),
     /// Announce the whole body, send the first bytes and then nothing.
     Stall(Vec<u8>, usize),
 }
@@ -144,10 +150,14 @@ fn serve(
     }
     // The rest of the request stays unread: closing then resets the connection.
     let before = log.lock().expect("no panic while logging").len();
-    if matches!(answer(&seen, before), Reply::Reset) {
-        log.lock().expect("no panic while logging").push(seen);
-        return Ok(());
-    }
+    let stops = match answer(&seen, before) {
+        Reply::Reset => {
+            log.lock().expect("no panic while logging").push(seen);
+            return Ok(());
+        }
+        Reply::ResetInBody(length) => Some(length),
+        _ => None,
+    };
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
@@ -158,6 +168,11 @@ fn serve(
                 .insert(name.trim().to_ascii_lowercase(), value.trim().to_owned());
         }
     }
+    if let Some(length) = stops {
+        reader.read_exact(&mut vec![0; length])?;
+        log.lock().expect("no panic while logging").push(seen);
+        return Ok(());
+    }
     if let Some(length) = seen
         .headers
         .get("content-length")
@@ -166,6 +181,7 @@ fn serve(
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
         seen.body = String::from_utf8_lossy(&body).into_owned();
+        seen.bytes = body;
     }
     let reply = answer(&seen, before);
     log.lock().expect("no panic while logging").push(seen);
@@ -205,7 +221,7 @@ fn serve(
             out.flush()?;
             std::thread::sleep(Duration::from_secs(5));
         }
-        Reply::Reset => {}
+        Reply::Reset | Reply::ResetInBody(_) => {}
     }
     out.flush()
 }

@@ -2,9 +2,11 @@
 
 mod error;
 mod mirror;
+mod outgoing;
 mod receive;
 mod retry;
 mod transport;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -19,9 +21,11 @@ pub use mirror::{Mirror, MirrorError};
 pub use retry::Patience;
 
 pub(crate) use mirror::{authority, registry as registry_mirror, shown, shown_text};
+pub(crate) use outgoing::{Fault, Outgoing};
 pub(crate) use receive::{Expected, document, from_store, into_store};
 pub(crate) use retry::{Retry, Retryable, retrying};
-pub(crate) use transport::{Request, Transport, words};
+pub(crate) use transport::{Payload, Request, Transport};
+pub(crate) use words::words;
 
 use mirror::is_loopback;
 

@@ -3,32 +3,63 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER,
+};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Method, Response};
 use url::Url;
 
 use super::error::FetchError;
 use super::mirror::{authority, is_loopback, shown};
+use super::outgoing::{Outgoing, watched};
 use super::retry::{Patience, retry_after};
+use super::words::words;
 
 const REDIRECTS: usize = 10;
 /// How much of an error page is read.
 const WORDS_READ: usize = 16 * 1024;
-/// How much of it is shown, in characters.
-const WORDS_SHOWN: usize = 240;
 
 /// Sends requests.
 #[derive(Debug)]
 pub(crate) struct Transport {
+    clients: Clients,
+    /// For what is sent out of files, and only then made.
+    uploading: OnceLock<Clients>,
+    user_agent: String,
+    authorities: Vec<Certificate>,
+    insecure_hosts: BTreeSet<String>,
+    patience: Patience,
+}
+
+#[derive(Clone, Debug)]
+struct Clients {
     /// Through the proxies of the environment.
     outward: Client,
     /// To this machine: never through a proxy.
     inward: Client,
-    insecure_hosts: BTreeSet<String>,
-    patience: Patience,
+}
+
+impl Clients {
+    fn to(&self, url: &Url) -> &Client {
+        if is_loopback(url) {
+            &self.inward
+        } else {
+            &self.outward
+        }
+    }
+}
+
+/// Who watches that a connection does not stand still.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Watch {
+    /// The client: nothing comes for too long.
+    Client,
+    /// Whoever sends: the client would count from when it begins to send, however long that takes.
+    Sender,
 }
 
 /// A request.
@@ -39,15 +70,33 @@ pub(crate) struct Request {
     pub(crate) headers: HeaderMap,
     /// A form that may hold secrets, to be posted.
     pub(crate) form: Option<String>,
+    /// What is sent along otherwise.
+    pub(crate) payload: Option<Payload>,
+}
+
+/// What a request sends along. It can be sent again.
+#[derive(Clone)]
+pub(crate) enum Payload {
+    /// Nothing, and says so: registries want a length with every POST.
+    Empty,
+    /// A document and its media type.
+    Document(String, Arc<[u8]>),
+    /// A blob.
+    Blob(Outgoing),
 }
 
 impl Request {
     pub(crate) fn get(url: Url) -> Self {
+        Self::new(Method::GET, url)
+    }
+
+    pub(crate) fn new(method: Method, url: Url) -> Self {
         Self {
-            method: Method::GET,
+            method,
             url,
             headers: HeaderMap::new(),
             form: None,
+            payload: None,
         }
     }
 }
@@ -62,28 +111,28 @@ impl Transport {
         // reqwest without a built-in provider asks for the process's. Someone else having installed one is as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let authorities = ca_file.map(authorities).transpose()?.unwrap_or_default();
-        let base = || {
-            Client::builder()
-                .user_agent(user_agent)
-                // Followed here: what may be sent along depends on where it leads.
-                .redirect(Policy::none())
-                .referer(false)
-                .connect_timeout(patience.connect)
-                .read_timeout(patience.stall)
-                .http2_adaptive_window(true)
-        };
-        let outward = build(base, &authorities)?;
-        let inward = if proxied() {
-            build(|| base().no_proxy(), &authorities)?
-        } else {
-            outward.clone()
-        };
         Ok(Self {
-            outward,
-            inward,
+            clients: clients(user_agent, &authorities, &patience, Watch::Client)?,
+            uploading: OnceLock::new(),
+            user_agent: user_agent.to_owned(),
+            authorities,
             insecure_hosts,
             patience,
         })
+    }
+
+    fn uploading(&self) -> Result<&Clients, FetchError> {
+        if let Some(clients) = self.uploading.get() {
+            return Ok(clients);
+        }
+        let made = clients(
+            &self.user_agent,
+            &self.authorities,
+            &self.patience,
+            Watch::Sender,
+        )?;
+        // Another upload may have been quicker; its connections are as good.
+        Ok(self.uploading.get_or_init(|| made))
     }
 
     /// Tells whether `url`'s host is one to speak plain http with.
@@ -107,13 +156,13 @@ impl Transport {
         let first = shown(&request.url);
         let mut url = request.url.clone();
         let mut headers = request.headers.clone();
+        let clients = match &request.payload {
+            Some(Payload::Blob(_)) => self.uploading()?,
+            _ => &self.clients,
+        };
         for _ in 0..REDIRECTS {
-            let client = if is_loopback(&url) {
-                &self.inward
-            } else {
-                &self.outward
-            };
-            let mut sending = client
+            let mut sending = clients
+                .to(&url)
                 .request(request.method.clone(), url.clone())
                 .headers(headers.clone());
             if let Some(form) = &request.form {
@@ -121,9 +170,40 @@ impl Transport {
                     .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                     .body(form.clone());
             }
-            let response = sending.send().await.map_err(|error| {
-                FetchError::transport(&shown(&url), &error, self.patience.stall)
-            })?;
+            let failed = |error: &reqwest::Error| {
+                FetchError::transport(&shown(&url), error, self.patience.stall)
+            };
+            let sent = match &request.payload {
+                None => sending.send().await,
+                Some(Payload::Empty) => sending.header(CONTENT_LENGTH, 0).send().await,
+                Some(Payload::Document(kind, bytes)) => {
+                    sending
+                        .header(CONTENT_TYPE, kind)
+                        .body(bytes.to_vec())
+                        .send()
+                        .await
+                }
+                Some(Payload::Blob(blob)) => {
+                    let sending = sending
+                        .header(CONTENT_TYPE, "application/octet-stream")
+                        // Else it would be sent in chunks, which not every registry takes.
+                        .header(CONTENT_LENGTH, blob.size())
+                        .body(blob.open());
+                    let stalled = |waited| FetchError::Stalled {
+                        url: shown(&url),
+                        waited,
+                    };
+                    watched(sending.send(), blob, self.patience.stall)
+                        .await
+                        .map_err(stalled)?
+                }
+            };
+            let response = sent.map_err(|error| failed(&error))?;
+            // 301 to 303 would have a GET follow a PUT.
+            let turns = !matches!(response.status().as_u16(), 307 | 308);
+            if request.payload.is_some() && turns {
+                return Ok(response);
+            }
             let Some(next) = target(&response, &url) else {
                 return Ok(response);
             };
@@ -149,7 +229,8 @@ impl Transport {
         })
     }
 
-    fn forbids(&self, from: &Url, to: &Url) -> Option<&'static str> {
+    /// Tells why nothing may be sent to `to` at the word of `from`, if so.
+    pub(crate) fn forbids(&self, from: &Url, to: &Url) -> Option<&'static str> {
         match to.scheme() {
             "https" => None,
             "http" if from.scheme() == "http" || self.is_insecure(to) => None,
@@ -216,6 +297,34 @@ fn target(response: &Response, from: &Url) -> Option<Url> {
     Some(next)
 }
 
+fn clients(
+    user_agent: &str,
+    authorities: &[Certificate],
+    patience: &Patience,
+    watch: Watch,
+) -> Result<Clients, FetchError> {
+    let base = || {
+        let builder = Client::builder()
+            .user_agent(user_agent)
+            // Followed here: what may be sent along depends on where it leads.
+            .redirect(Policy::none())
+            .referer(false)
+            .connect_timeout(patience.connect)
+            .http2_adaptive_window(true);
+        match watch {
+            Watch::Client => builder.read_timeout(patience.stall),
+            Watch::Sender => builder,
+        }
+    };
+    let outward = build(base, authorities)?;
+    let inward = if proxied() {
+        build(|| base().no_proxy(), authorities)?
+    } else {
+        outward.clone()
+    };
+    Ok(Clients { outward, inward })
+}
+
 fn authorities(path: &Path) -> Result<Vec<Certificate>, FetchError> {
     let bad = |why: String| FetchError::CaFile {
         path: path.to_owned(),
@@ -253,108 +362,4 @@ fn proxied() -> bool {
     ]
     .iter()
     .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
-}
-
-/// Returns what a server says in an error page: the messages of a registry's JSON, or the text without markup.
-///
-/// <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes>
-pub(crate) fn words(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let said = match serde_json::from_slice::<serde_json::Value>(body) {
-        Ok(json) => from_json(&json).unwrap_or_else(|| text.into_owned()),
-        Err(_) => without_markup(&text),
-    };
-    // What a server says must not steer the terminal.
-    let clean: String = said
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    let mut words = clean.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((cut, _)) = words.char_indices().nth(WORDS_SHOWN) {
-        words.truncate(cut);
-        words.push('…');
-    }
-    words
-}
-
-fn from_json(json: &serde_json::Value) -> Option<String> {
-    let one = |error: &serde_json::Value| {
-        let part = |name: &str| {
-            error
-                .get(name)
-                .and_then(serde_json::Value::as_str)
-                .filter(|text| !text.is_empty())
-        };
-        match (part("code"), part("message")) {
-            (Some(code), Some(message)) => Some(format!("{code}: {message}")),
-            (one, other) => one.or(other).map(str::to_owned),
-        }
-    };
-    if let Some(errors) = json.get("errors").and_then(serde_json::Value::as_array) {
-        let all: Vec<String> = errors.iter().filter_map(one).collect();
-        return (!all.is_empty()).then(|| all.join("; "));
-    }
-    let part = |name: &str| {
-        json.get(name)
-            .and_then(serde_json::Value::as_str)
-            .map(str::to_owned)
-    };
-    one(json)
-        .or_else(|| part("details"))
-        .or_else(|| part("error_description"))
-        .or_else(|| part("error"))
-}
-
-fn without_markup(text: &str) -> String {
-    if !text.trim_start().starts_with('<') {
-        return text.to_owned();
-    }
-    let mut out = String::new();
-    let mut inside = false;
-    for c in text.chars() {
-        match c {
-            '<' => inside = true,
-            '>' => {
-                inside = false;
-                out.push(' ');
-            }
-            _ if !inside => out.push(c),
-            _ => {}
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::words;
-
-    #[test]
-    fn a_server_is_quoted_in_its_own_words_whatever_form_it_uses() {
-        for (body, said) in [
-            (
-                r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"slow  down"}]}"#,
-                "TOOMANYREQUESTS: slow down",
-            ),
-            (
-                r#"{"errors":[{"code":"DENIED"},{"message":"no"}]}"#,
-                "DENIED; no",
-            ),
-            (
-                r#"{"details":"incorrect username or password"}"#,
-                "incorrect username or password",
-            ),
-            (
-                "<html><head><title>404</title></head><body>Not Found</body></html>",
-                "404 Not Found",
-            ),
-            ("Not Authorized\n", "Not Authorized"),
-            ("\u{1b}[31mred", "[31mred"),
-            ("", ""),
-            ("[]", "[]"),
-        ] {
-            assert_eq!(words(body.as_bytes()), said);
-        }
-        assert!(words("é".repeat(10_000).as_bytes()).chars().count() < 300);
-    }
 }

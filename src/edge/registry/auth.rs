@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::challenge::Challenge;
-use super::client::Place;
+use super::client::{Access, Place};
 use super::credentials::{Credential, Credentials, Found};
 use super::error::RegistryError;
 use super::realm::realm_url;
@@ -85,17 +85,26 @@ impl Auth {
         place: &Place,
     ) -> Result<Option<Answer>, RegistryError> {
         let mut state = self.state.lock().await;
-        let challenge = [place.repository.as_str(), ""]
-            .iter()
-            .find_map(|repository| {
-                state
-                    .asked
-                    .get(&(place.host.clone(), (*repository).to_owned()))
-            })
-            .cloned();
-        match challenge {
+        match state.asked(place) {
             Some(challenge) => self
                 .header(&mut state, transport, place, challenge, None)
+                .await
+                .map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns what to send instead of `refused`, if the registry has asked for something before.
+    pub(super) async fn replaced(
+        &self,
+        transport: &Transport,
+        place: &Place,
+        refused: &HeaderValue,
+    ) -> Result<Option<Answer>, RegistryError> {
+        let mut state = self.state.lock().await;
+        match state.asked(place) {
+            Some(challenge) => self
+                .header(&mut state, transport, place, challenge, Some(refused))
                 .await
                 .map(Some),
             None => Ok(None),
@@ -111,6 +120,7 @@ impl Auth {
         refused: Option<&HeaderValue>,
     ) -> Result<Answer, RegistryError> {
         let mut state = self.state.lock().await;
+        let challenge = widened(challenge, place);
         // public.ecr.aws has one scope for all repositories, so one token does.
         let one_repository = matches!(&challenge, Challenge::Bearer { scope: Some(scope), .. } if scope.contains("repository:"));
         let repository = if one_repository {
@@ -173,6 +183,31 @@ impl Auth {
         );
         blocking(move || credentials.find(&host, &repository)).await
     }
+}
+
+impl State {
+    fn asked(&self, place: &Place) -> Option<Challenge> {
+        [place.repository.as_str(), ""]
+            .iter()
+            .find_map(|repository| {
+                self.asked
+                    .get(&(place.host.clone(), (*repository).to_owned()))
+            })
+            .cloned()
+    }
+}
+
+/// Asks at once for what a push needs: registries name what the one request needs, and some nothing.
+///
+/// Other scopes stay as they are, such as `aws` of `public.ecr.aws`, or those of two repositories for a mount.
+fn widened(mut challenge: Challenge, place: &Place) -> Challenge {
+    if let (Challenge::Bearer { scope, .. }, Access::Push) = (&mut challenge, place.access) {
+        let pull = format!("repository:{}:pull", place.repository);
+        if scope.as_ref().is_none_or(|scope| *scope == pull) {
+            *scope = Some(format!("{pull},push"));
+        }
+    }
+    challenge
 }
 
 fn basic(

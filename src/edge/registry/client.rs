@@ -2,17 +2,16 @@
 //!
 //! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests>
 //!
-//! Only GET is used: `public.ecr.aws` answers HEAD on blobs with 401 even to a valid token
+//! To pull, only GET is used: `public.ecr.aws` answers HEAD on blobs with 401 even to a valid token
 //! (<https://github.com/aws/containers-roadmap/issues/2671>).
 
 use std::sync::Arc;
 
 use reqwest::Response;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use url::Url;
 
 use super::auth::Auth;
-use super::challenge;
 use super::credentials::Credentials;
 use super::error::RegistryError;
 use crate::edge::fetch::{
@@ -30,12 +29,12 @@ pub(crate) const MANIFEST_LIMIT: u64 = 4 * 1024 * 1024;
 /// A client of registries. Clones share connections and tokens.
 #[derive(Clone, Debug)]
 pub struct Registry {
-    fetcher: Fetcher,
-    auth: Arc<Auth>,
+    pub(super) fetcher: Fetcher,
+    pub(super) auth: Arc<Auth>,
 }
 
 /// Where a repository is asked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Place {
     /// What is asked for, for messages.
     pub(super) what: String,
@@ -45,6 +44,15 @@ pub(super) struct Place {
     pub(super) base: Url,
     /// The repository there.
     pub(super) repository: String,
+    /// What is done there.
+    pub(super) access: Access,
+}
+
+/// What a token must allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Pull,
+    Push,
 }
 
 impl Registry {
@@ -170,13 +178,12 @@ impl Registry {
         Ok(blob)
     }
 
-    fn transport(&self, place: &Place, url: &Url) -> Result<&Transport, RegistryError> {
+    pub(super) fn transport(&self, place: &Place, url: &Url) -> Result<&Transport, RegistryError> {
         self.fetcher
             .transport(url)
             .map_err(RegistryError::fetch(&place.what))
     }
 
-    /// Asks for `url`, answering the registry's challenge; the answer is a success.
     async fn get(
         &self,
         transport: &Transport,
@@ -184,66 +191,36 @@ impl Registry {
         url: &Url,
         headers: &HeaderMap,
     ) -> Result<Response, RegistryError> {
-        let mut answer = self.auth.known(transport, place).await?;
-        let mut challenged = false;
-        loop {
-            let mut request = Request::get(url.clone());
-            request.headers = headers.clone();
-            if let Some(answer) = &answer {
-                request.headers.insert(AUTHORIZATION, answer.header.clone());
-            }
-            let response = transport
-                .send(&request)
-                .await
-                .map_err(RegistryError::fetch(&place.what))?;
-            let status = response.status().as_u16();
-            if response.status().is_success() {
-                return Ok(response);
-            }
-            // What an object store behind a redirect says is not the registry's word on credentials.
-            let own = response.url().origin() == url.origin();
-            // Once: a fresh token that is refused is not worth another one.
-            if status == 401 && own && !challenged {
-                challenged = true;
-                let values = response.headers().get_all(WWW_AUTHENTICATE);
-                if let Some(challenge) =
-                    challenge::parse(values.iter().filter_map(|value| value.to_str().ok()))
-                {
-                    let refused = answer.as_ref().map(|answer| &answer.header);
-                    answer = Some(
-                        self.auth
-                            .answer(transport, place, challenge, refused)
-                            .await?,
-                    );
-                    continue;
-                }
-            }
-            return Err(match (status, transport.refusal(url, response).await) {
-                (
-                    401 | 403,
-                    FetchError::Refused { words, .. } | FetchError::NotFound { words, .. },
-                ) if own => RegistryError::Denied {
-                    what: place.what.clone(),
-                    host: place.host.clone(),
-                    anonymous: answer.as_ref().is_none_or(|answer| answer.anonymous),
-                    words,
-                    trouble: answer.map(|answer| answer.trouble).unwrap_or_default(),
-                },
-                (404, FetchError::NotFound { url, words, .. }) if own => RegistryError::NotFound {
-                    what: place.what.clone(),
-                    url,
-                    words,
-                },
-                (_, error) => RegistryError::Fetch {
-                    what: place.what.clone(),
-                    error,
-                },
-            });
-        }
+        let mut request = Request::get(url.clone());
+        request.headers = headers.clone();
+        self.ask(transport, place, &request).await
     }
 
     /// Finds out whom to ask for a repository, and by http or https.
     fn place(&self, reference: &Reference, what: String) -> Result<Place, RegistryError> {
+        let mirror = registry_mirror(self.fetcher.mirrors(), reference.registry());
+        self.place_at(reference, what, mirror)
+    }
+
+    /// The same for a repository that is written to: mirrors are where bytes come from, not where they go.
+    pub(super) fn own_place(
+        &self,
+        reference: &Reference,
+        what: String,
+    ) -> Result<Place, RegistryError> {
+        let place = self.place_at(reference, what, None)?;
+        Ok(Place {
+            access: Access::Push,
+            ..place
+        })
+    }
+
+    fn place_at(
+        &self,
+        reference: &Reference,
+        what: String,
+        mirror: Option<&Url>,
+    ) -> Result<Place, RegistryError> {
         let bad = |what: &str| RegistryError::Fetch {
             what: what.to_owned(),
             error: FetchError::Url {
@@ -257,7 +234,7 @@ impl Registry {
             name if hub && !name.contains('/') => format!("library/{name}"),
             name => name.to_owned(),
         };
-        if let Some(mirror) = registry_mirror(self.fetcher.mirrors(), reference.registry()) {
+        if let Some(mirror) = mirror {
             let mut base = mirror.clone();
             base.set_path("/v2/");
             let prefix = mirror.path().trim_matches('/');
@@ -272,6 +249,7 @@ impl Registry {
                 host,
                 base,
                 repository,
+                access: Access::Pull,
             });
         }
         let host = if hub {
@@ -292,13 +270,14 @@ impl Registry {
             host: host.to_owned(),
             base,
             repository: own,
+            access: Access::Pull,
         })
     }
 }
 
 impl Place {
     /// Returns the URL of a document of the repository.
-    fn url(&self, rest: &[&str]) -> Url {
+    pub(super) fn url(&self, rest: &[&str]) -> Url {
         let mut url = self.base.clone();
         // Repositories, tags and digests need no escaping.
         url.set_path(&format!("/v2/{}/{}", self.repository, rest.join("/")));

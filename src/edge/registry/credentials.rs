@@ -35,9 +35,10 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// The files that hold credentials, in the order in which they are asked.
+/// A credential given for one host, and the files that hold others, in the order in which they are asked.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
+    given: Option<(String, Credential)>,
     files: Vec<PathBuf>,
 }
 
@@ -82,7 +83,7 @@ impl Credentials {
     /// Uses these files, the first first.
     #[must_use]
     pub fn from_files(files: Vec<PathBuf>) -> Self {
-        Self { files }
+        Self { given: None, files }
     }
 
     /// Uses the files of podman and skopeo, then Docker's; `variable` looks up the environment.
@@ -97,7 +98,7 @@ impl Credentials {
                 .map(PathBuf::from)
         };
         if let Some(file) = set("REGISTRY_AUTH_FILE") {
-            return Self { files: vec![file] };
+            return Self::from_files(vec![file]);
         }
         let home = set("HOME");
         let below = |dir: &str| home.as_ref().map(|home| home.join(dir));
@@ -110,8 +111,15 @@ impl Credentials {
                 .or_else(|| below(".docker"))
                 .map(|dir| dir.join("config.json")),
         ];
+        Self::from_files(files.into_iter().flatten().collect())
+    }
+
+    /// Uses this one for `host` before any file is asked; other hosts never see it.
+    #[must_use]
+    pub fn with(self, host: &str, credential: Credential) -> Self {
         Self {
-            files: files.into_iter().flatten().collect(),
+            given: Some((host.to_owned(), credential)),
+            ..self
         }
     }
 
@@ -120,6 +128,12 @@ impl Credentials {
     /// Reads files and may run a helper program, so not for an async thread.
     pub(crate) fn find(&self, host: &str, repository: &str) -> Found {
         let mut found = Found::default();
+        if let Some((given, credential)) = &self.given
+            && (given == host || (is_hub(given) && is_hub(host)))
+        {
+            found.credential = Some(credential.clone());
+            return found;
+        }
         for path in &self.files {
             match read(path) {
                 Ok(None) => {}
@@ -287,6 +301,21 @@ mod tests {
             assert_eq!(find(&json, "other.example.com", "a/b"), None);
             assert_eq!(find(&json, &format!("{host}1"), "a/b"), None);
         }
+    }
+
+    #[test]
+    fn what_is_given_for_a_host_comes_first_and_stays_there() {
+        let given = Credential::Password {
+            user: "me".to_owned(),
+            password: "given".to_owned(),
+        };
+        let credentials = Credentials::none().with("r.io", given);
+        assert_eq!(
+            credentials.find("r.io", "a").credential,
+            password("me", "given")
+        );
+        assert_eq!(credentials.find("other.io", "a").credential, None);
+        assert!(!format!("{credentials:?}").contains("given\""));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Why a registry did not give what was asked for.
 
+use std::io;
+
 use crate::diagnose::{Class, Diagnose};
 use crate::edge::fetch::{FetchError, Retry, Retryable};
 use crate::edge::store::StoreError;
@@ -89,6 +91,52 @@ pub enum RegistryError {
         /// Why.
         error: FetchError,
     },
+    /// The registry gives no place to upload to, or one that is not to be used.
+    #[error("{what}: {host} names no place to upload to: {why}")]
+    Location {
+        /// The blob.
+        what: String,
+        /// The registry.
+        host: String,
+        /// What is wrong with what it names.
+        why: String,
+    },
+    /// The registry does not go on with an upload, or got other bytes: a new upload may work.
+    #[error("{what}: the upload did not work{}", said(words))]
+    Session {
+        /// The blob.
+        what: String,
+        /// What the registry said.
+        words: String,
+    },
+    /// The registry says that it stored other bytes than were sent.
+    #[error("{what}: sent {wanted}, but the registry says that it stored {said}")]
+    Stored {
+        /// The manifest.
+        what: String,
+        /// The digest of what was sent.
+        wanted: Digest,
+        /// The digest in its answer.
+        said: String,
+    },
+    /// What is to be sent cannot be read.
+    #[error("{what}: cannot read what is to be sent: {source}")]
+    Read {
+        /// The blob.
+        what: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// What is to be sent has other bytes than its digest says.
+    #[error("{what}: expected {wanted}, got {found}; it was not sent")]
+    Changed {
+        /// The blob.
+        what: String,
+        /// Its digest.
+        wanted: Digest,
+        /// The digest of the bytes.
+        found: Digest,
+    },
     /// The cache failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -117,12 +165,52 @@ impl RegistryError {
             error,
         }
     }
+
+    /// Adds the registry's own words to a refusal that has none.
+    pub(super) fn saying(mut self, said: &str) -> Self {
+        if let Self::Denied { words, .. } = &mut self
+            && words.is_empty()
+        {
+            said.clone_into(words);
+        }
+        self
+    }
+
+    /// Returns what the registry said, as far as it said something.
+    #[must_use]
+    pub fn words(&self) -> &str {
+        match self {
+            Self::NotFound { words, .. }
+            | Self::Denied { words, .. }
+            | Self::Session { words, .. } => words,
+            Self::Fetch { error, .. } => match error.root() {
+                FetchError::Refused { words, .. } | FetchError::NotFound { words, .. } => words,
+                _ => "",
+            },
+            _ => "",
+        }
+    }
+
+    /// Returns the HTTP status of a refusal that is neither about credentials nor about absence.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Fetch { error, .. } => match error.root() {
+                FetchError::Refused { status, .. } | FetchError::NotFound { status, .. } => {
+                    Some(*status)
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 impl Retryable for RegistryError {
     fn retry(&self) -> Retry {
         match self {
             Self::Fetch { error, .. } => error.retry(),
+            Self::Session { .. } | Self::Stored { .. } => Retry::Yes,
             _ => Retry::No,
         }
     }
@@ -144,8 +232,15 @@ impl Diagnose for RegistryError {
             Self::NotFound { .. }
             | Self::Denied { .. }
             | Self::Realm { .. }
-            | Self::Token { .. } => Class::Unavailable,
-            Self::Digest { .. } | Self::Header { .. } | Self::Document { .. } => Class::Integrity,
+            | Self::Token { .. }
+            | Self::Location { .. }
+            | Self::Session { .. } => Class::Unavailable,
+            Self::Read { .. } => Class::Usage,
+            Self::Digest { .. }
+            | Self::Header { .. }
+            | Self::Document { .. }
+            | Self::Stored { .. }
+            | Self::Changed { .. } => Class::Integrity,
             Self::Fetch { error, .. } => error.class(),
             Self::Store(error) => error.class(),
         }
@@ -157,6 +252,9 @@ impl Diagnose for RegistryError {
                 Some("check the spelling of the repository and tag; some registries answer so when a login is missing".to_owned())
             }
             Self::Denied { host, .. } => Some(format!("log in first, for example: docker login {host}")),
+            Self::Changed { .. } => Some(
+                "the file was damaged after it was written; build the image again".to_owned(),
+            ),
             Self::Fetch { error, .. } => error.hint(),
             Self::Store(error) => error.hint(),
             _ => None,

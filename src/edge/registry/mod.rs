@@ -2,6 +2,7 @@
 //!
 //! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>
 
+mod ask;
 mod auth;
 mod challenge;
 mod client;
@@ -9,9 +10,13 @@ mod credentials;
 mod error;
 mod helper;
 mod realm;
+mod repository;
+mod upload;
 
 pub use client::Registry;
 pub use credentials::{Credential, Credentials};
 pub use error::RegistryError;
+pub use repository::{Mount, Repository};
+pub use upload::Sent;
 
 pub(crate) use client::MANIFEST_LIMIT;

@@ -58,6 +58,7 @@ fn is_internal(url: &Url) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::client::Access;
     use super::*;
     use crate::edge::fetch::{FetchOptions, Patience};
 
@@ -76,6 +77,7 @@ mod tests {
             host: "r.example.com".to_owned(),
             base: base.parse().expect("a URL"),
             repository: "x".to_owned(),
+            access: Access::Pull,
         };
         for (base, realm, fit) in [
             (

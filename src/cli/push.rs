@@ -1,0 +1,127 @@
+//! `imgbuild push`: pushes an image from disk, or what a recipe builds, to a registry.
+
+use std::io::Read as _;
+use std::time::Instant;
+
+use super::Flags;
+use super::failure::Failure;
+use super::how::HowFlags;
+use super::terminal::Terminal;
+use super::tools::Tools;
+use crate::edge::project::Project;
+use crate::edge::push::{self, Destination, PushError, PushSource, Shipment};
+use crate::edge::registry::{Credential, Credentials};
+use crate::oci::Reference;
+
+/// Flags of `imgbuild push`.
+#[derive(clap::Args)]
+pub(super) struct PushFlags {
+    /// A layout, an archive, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, a recipe or its folder
+    source: String,
+    /// Where to: registry/repository[:tag]; without any tag the image is pushed by its digest alone
+    reference: Reference,
+    /// A further tag in the same repository; may be given several times
+    #[arg(short, long, value_name = "TAG")]
+    tag: Vec<String>,
+    /// The user to log in as; files and credential helpers are then not asked
+    #[arg(long, value_name = "NAME", env = "IMGBUILD_USERNAME")]
+    username: Option<String>,
+    /// Read the password from standard input; otherwise it is taken from IMGBUILD_PASSWORD
+    #[arg(long, requires = "username")]
+    password_stdin: bool,
+    #[command(flatten)]
+    how: HowFlags,
+}
+
+pub(super) fn run(flags: &PushFlags, all: &Flags, terminal: &Terminal) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let destination = Destination::new(flags.reference.clone(), &flags.tag)?;
+    let source = PushSource::find(&flags.source)?;
+    let mut credentials = Credentials::from_environment(|name| std::env::var_os(name));
+    if let Some(given) = credential(flags)? {
+        credentials = credentials.with(flags.reference.registry(), given);
+    }
+    let tools = || Tools::with(all, false, credentials, terminal);
+    let (shipment, tools) = match &source {
+        PushSource::Image(_) if !flags.how.is_plain() => {
+            return Err(Failure::usage(
+                format!(
+                    "{} is an image: --platform, --stage and --set say how to build a recipe",
+                    flags.source
+                ),
+                "leave them out, or name a recipe",
+            ));
+        }
+        PushSource::Image(path) => (Shipment::open(path).map_err(PushError::from)?, tools()?),
+        PushSource::Recipe(path) => {
+            let project = Project::open(path)?;
+            let plan = flags.how.plan(&project)?;
+            let tools = tools()?;
+            let built = plan.build(&project, &tools, terminal)?;
+            (built.shipment()?, tools)
+        }
+    };
+    let tell = |text: &str| terminal.remark(text);
+    let pushed = tools.runtime.block_on(push::push(
+        &tools.registry,
+        &shipment,
+        &destination,
+        &*tools.progress,
+        &tell,
+    ))?;
+    let seconds = begun.elapsed().as_secs_f64();
+    terminal.remark(&format!(
+        "pushed {} blobs ({} bytes), mounted {}, {} were there, in {seconds:.1} s",
+        pushed.uploaded, pushed.bytes, pushed.mounted, pushed.skipped
+    ));
+    // Name and tag as they were given, and the digest they lead to now.
+    let name = match flags.reference.tag() {
+        Some(tag) => format!("{}:{tag}", flags.reference.name()),
+        None => flags.reference.name(),
+    };
+    let reference = format!("{name}@{}", pushed.digest);
+    if all.json {
+        let body = serde_json::json!({
+            "reference": reference,
+            "digest": pushed.digest,
+            "tags": destination.tags(),
+            "blobs": {
+                "uploaded": pushed.uploaded,
+                "mounted": pushed.mounted,
+                "skipped": pushed.skipped,
+            },
+            "bytes": pushed.bytes,
+            "seconds": seconds,
+        });
+        return terminal.data(&body.to_string());
+    }
+    terminal.data(&reference)
+}
+
+/// Returns the credential of flags, else of the environment, if there is one.
+fn credential(flags: &PushFlags) -> Result<Option<Credential>, Failure> {
+    let Some(user) = flags.username.clone().filter(|user| !user.is_empty()) else {
+        return Ok(None);
+    };
+    let password = if flags.password_stdin {
+        let mut password = String::new();
+        std::io::stdin()
+            .read_to_string(&mut password)
+            .map_err(|error| {
+                Failure::usage(
+                    format!("cannot read the password from standard input: {error}"),
+                    "pipe it in, for example from `aws ecr get-login-password`",
+                )
+            })?;
+        password.trim_end_matches(['\r', '\n']).to_owned()
+    } else {
+        std::env::var("IMGBUILD_PASSWORD").unwrap_or_default()
+    };
+    if password.is_empty() {
+        return Err(Failure::usage(
+            format!("there is no password for {user}"),
+            "pipe it in with --password-stdin, or set IMGBUILD_PASSWORD",
+        ));
+    }
+    Ok(Some(Credential::Password { user, password }))
+}

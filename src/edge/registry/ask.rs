@@ -1,0 +1,100 @@
+//! Sends a request to a registry: answers its challenge, tells its refusals apart.
+
+use reqwest::Response;
+use reqwest::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+
+use super::challenge;
+use super::client::{Place, Registry};
+use super::error::RegistryError;
+use crate::edge::fetch::{FetchError, Request, Transport};
+
+impl Registry {
+    /// Sends a request, answering the registry's challenge; the answer is a success.
+    ///
+    /// Credentials go to the registry's own origin alone, also where the registry names another URL to send to.
+    pub(super) async fn ask(
+        &self,
+        transport: &Transport,
+        place: &Place,
+        request: &Request,
+    ) -> Result<Response, RegistryError> {
+        let url = &request.url;
+        let trusted = url.origin() == place.base.origin();
+        let mut answer = if trusted {
+            self.auth.known(transport, place).await?
+        } else {
+            None
+        };
+        let mut challenged = !trusted;
+        loop {
+            let mut request = request.clone();
+            if let Some(answer) = &answer {
+                request.headers.insert(AUTHORIZATION, answer.header.clone());
+            }
+            let response = transport
+                .send(&request)
+                .await
+                .map_err(RegistryError::fetch(&place.what))?;
+            let status = response.status().as_u16();
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            // What an object store behind a redirect says is not the registry's word on credentials.
+            let own = response.url().origin() == place.base.origin();
+            let values = response.headers().get_all(WWW_AUTHENTICATE);
+            let challenge = challenge::parse(values.iter().filter_map(|value| value.to_str().ok()));
+            let refusal = transport.refusal(url, response).await;
+            let (FetchError::Refused { words, .. } | FetchError::NotFound { words, .. }) = &refusal
+            else {
+                return Err(RegistryError::fetch(&place.what)(refusal));
+            };
+            let refused = answer.as_ref().map(|answer| answer.header.clone());
+            // Once: a fresh token that is refused is not worth another one.
+            let again = match (status, challenge) {
+                (401 | 403, _) if !own || challenged => None,
+                (401, Some(challenge)) => Some(
+                    self.auth
+                        .answer(transport, place, challenge, refused.as_ref())
+                        .await
+                        .map_err(|error| error.saying(words))?,
+                ),
+                // ECR says so with 403 and no challenge
+                // (<https://github.com/aws/aws-toolkit-azure-devops/issues/129>).
+                (401 | 403, _) if words.contains("token has expired") => match refused {
+                    Some(refused) => self
+                        .auth
+                        .replaced(transport, place, &refused)
+                        .await
+                        .map_err(|error| error.saying(words))?,
+                    None => None,
+                },
+                _ => None,
+            };
+            if again.is_some() {
+                (answer, challenged) = (again, true);
+                continue;
+            }
+            return Err(match (status, refusal) {
+                (
+                    401 | 403,
+                    FetchError::Refused { words, .. } | FetchError::NotFound { words, .. },
+                ) if own => RegistryError::Denied {
+                    what: place.what.clone(),
+                    host: place.host.clone(),
+                    anonymous: answer.as_ref().is_none_or(|answer| answer.anonymous),
+                    words,
+                    trouble: answer.map(|answer| answer.trouble).unwrap_or_default(),
+                },
+                (404, FetchError::NotFound { url, words, .. }) if own => RegistryError::NotFound {
+                    what: place.what.clone(),
+                    url,
+                    words,
+                },
+                (_, error) => RegistryError::Fetch {
+                    what: place.what.clone(),
+                    error,
+                },
+            });
+        }
+    }
+}
