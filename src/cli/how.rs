@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::failure::Failure;
 use super::terminal::Terminal;
 use super::tools::Tools;
+use crate::edge::Edges;
 use crate::edge::build::{self, Built, Job};
 use crate::edge::project::Project;
 use crate::lock::Lock;
@@ -90,7 +91,7 @@ impl HowPlan {
             threads: self.threads,
         };
         let tell = |text: &str| terminal.remark(text);
-        let edges = build::Edges {
+        let edges = Edges {
             store: &tools.store,
             fetcher: &tools.fetcher,
             registry: &tools.registry,

@@ -6,6 +6,7 @@ use super::Flags;
 use super::failure::Failure;
 use super::terminal::Terminal;
 use super::tools::Tools;
+use crate::edge::Edges;
 use crate::edge::project::Project;
 use crate::edge::resolve::{self, Update};
 use crate::lock_diff;
@@ -60,7 +61,7 @@ pub(super) fn run(flags: &LockFlags, all: &Flags, terminal: &Terminal) -> Result
         &project,
         old.as_ref(),
         &update,
-        &resolve::Sources {
+        &Edges {
             store: &tools.store,
             fetcher: &tools.fetcher,
             registry: &tools.registry,

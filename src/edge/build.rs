@@ -4,14 +4,13 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::Edges;
 use super::base::{Base, BaseError, BaseShop};
-use super::fetch::{FetchError, Fetcher, Input};
+use super::fetch::{FetchError, Input};
 use super::image_source::{ImageSource, ImageSourceError};
 use super::layout::{self, Format, LayoutError, Parts};
-use super::progress::Progress;
 use super::project::Project;
 use super::push::Shipment;
-use super::registry::Registry;
 use super::source_walk::{self, WalkError};
 use super::store::{BlobWriter, FileBlob, SpoolFile, Store};
 use super::tag::Tag;
@@ -45,20 +44,6 @@ pub struct Job<'a> {
     pub epoch: i64,
     /// Threads that compress.
     pub threads: usize,
-}
-
-/// What it is built with.
-pub struct Edges<'a> {
-    /// Keeps inputs and layers.
-    pub store: &'a Store,
-    /// Gets inputs.
-    pub fetcher: &'a Fetcher,
-    /// Asks registries.
-    pub registry: &'a Registry,
-    /// Is told of transfers.
-    pub progress: &'a dyn Progress,
-    /// Is told of layers.
-    pub tell: &'a (dyn Fn(&str) + Sync),
 }
 
 /// One image, or several under an index.

@@ -17,3 +17,22 @@ pub mod source_walk;
 pub mod store;
 pub mod tag;
 pub mod user_config;
+
+use fetch::Fetcher;
+use progress::Progress;
+use registry::Registry;
+use store::Store;
+
+/// What a verb reaches the world with.
+pub struct Edges<'a> {
+    /// Keeps inputs and layers.
+    pub store: &'a Store,
+    /// Gets inputs by URL.
+    pub fetcher: &'a Fetcher,
+    /// Asks registries.
+    pub registry: &'a Registry,
+    /// Is told of transfers.
+    pub progress: &'a dyn Progress,
+    /// Is told of choices and of finished layers.
+    pub tell: &'a (dyn Fn(&str) + Sync),
+}

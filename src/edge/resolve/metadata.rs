@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Cursor};
 
 use url::Url;
 
-use super::{ResolveError, Sources};
+use super::{Edges, ResolveError};
 use crate::edge::fetch::Input;
 use crate::rpm::package::Checksum;
 use crate::rpm::repodata::{self, Repomd};
@@ -26,7 +26,7 @@ pub(super) struct Place<'a> {
 pub(super) async fn open(
     place: Place<'_>,
     kind: &str,
-    sources: &Sources<'_>,
+    edges: &Edges<'_>,
 ) -> Result<Box<dyn BufRead + Send>, ResolveError> {
     let record = place.repomd.records.get(kind);
     let record = record.ok_or_else(|| ResolveError::NoMetadata {
@@ -50,14 +50,14 @@ pub(super) async fn open(
                 digest,
                 size: record.size,
             };
-            let mut blobs = sources
+            let mut blobs = edges
                 .fetcher
-                .fetch_all(sources.store, vec![input], sources.progress)
+                .fetch_all(edges.store, vec![input], edges.progress)
                 .await?;
             Box::new(BufReader::with_capacity(1 << 18, blobs.remove(0).reader()))
         }
         None => {
-            let bytes = sources
+            let bytes = edges
                 .fetcher
                 .get(url.as_str(), record.size.unwrap_or(LARGEST_UNSTORED))
                 .await?;

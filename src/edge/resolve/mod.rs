@@ -12,13 +12,10 @@ mod update;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Edges;
 use super::base::{Base, BaseShop};
-use super::fetch::Fetcher;
 use super::image_source::ImageSource;
-use super::progress::Progress;
 use super::project::Project;
-use super::registry::Registry;
-use super::store::Store;
 use crate::image::parse_rfc3339;
 use crate::lock::{self, Lock};
 use crate::oci::{Digest, Platform};
@@ -26,20 +23,6 @@ use crate::recipe::Recipe;
 
 pub use error::ResolveError;
 pub use update::{Update, UpdateError};
-
-/// Where inputs come from while resolving.
-pub struct Sources<'a> {
-    /// Keeps what is fetched, so that the build need not fetch it again.
-    pub store: &'a Store,
-    /// Gets it.
-    pub fetcher: &'a Fetcher,
-    /// Asks registries.
-    pub registry: &'a Registry,
-    /// Is told of transfers.
-    pub progress: &'a dyn Progress,
-    /// Is told of choices.
-    pub tell: &'a (dyn Fn(&str) + Sync),
-}
 
 /// Resolves a project; pins of `old` that still hold stay, but for what `update` names.
 ///
@@ -49,15 +32,14 @@ pub async fn resolve(
     project: &Project,
     old: Option<&Lock>,
     update: &Update,
-    sources: &Sources<'_>,
+    edges: &Edges<'_>,
 ) -> Result<Lock, ResolveError> {
     let recipe = &project.recipe;
-    let (base, bases) = resolve_base(project, old, update, sources).await?;
+    let (base, bases) = resolve_base(project, old, update, edges).await?;
 
     let mut parts = BTreeMap::new();
     for (pinned, base_of) in base.platforms.iter().zip(&bases) {
-        let part =
-            packages::resolve(project, pinned.platform, base_of, old, update, sources).await?;
+        let part = packages::resolve(project, pinned.platform, base_of, old, update, edges).await?;
         parts.insert(pinned.platform, part);
     }
 
@@ -82,16 +64,16 @@ async fn resolve_base(
     project: &Project,
     old: Option<&Lock>,
     update: &Update,
-    sources: &Sources<'_>,
+    edges: &Edges<'_>,
 ) -> Result<(lock::Base, Vec<Base>), ResolveError> {
     let image = &project.recipe.base.image;
     let source = image.parse::<ImageSource>()?.seen_from(&project.folder);
     let shop = BaseShop {
         reference: image,
         source: &source,
-        registry: sources.registry,
-        store: sources.store,
-        progress: sources.progress,
+        registry: edges.registry,
+        store: edges.store,
+        progress: edges.progress,
     };
     let kept = old
         .map(|old| &old.base)

@@ -6,7 +6,7 @@ use pep440_rs::Version;
 
 use super::python::Interpreter;
 use super::repositories::{self, Opened};
-use super::{ResolveError, Sources, Update};
+use super::{Edges, ResolveError, Update};
 use crate::build::scriptlets::as_locked;
 use crate::edge::base::Base;
 use crate::edge::fetch::Input;
@@ -79,7 +79,7 @@ pub(super) async fn resolve(
     base: &Base,
     old: Option<&Lock>,
     update: &Update,
-    sources: &Sources<'_>,
+    edges: &Edges<'_>,
 ) -> Result<Part, ResolveError> {
     let recipe = &project.recipe;
     let rpmdb = base.root.rpm_database()?.ok_or(ResolveError::NoDatabase)?;
@@ -104,8 +104,8 @@ pub(super) async fn resolve(
     }
     let requests = stages.map(|stage| request(recipe, platform, stage));
     let mut opened =
-        repositories::open(project, platform, base, &headers, old, update, sources).await?;
-    let available = opened.packages(&installed, &requests, sources).await?;
+        repositories::open(project, platform, base, &headers, old, update, edges).await?;
+    let available = opened.packages(&installed, &requests, edges).await?;
     let pinned = pinned_only(&available, old, platform, update);
 
     let mut chosen: BTreeMap<Digest, Chosen> = BTreeMap::new();
@@ -122,7 +122,7 @@ pub(super) async fn resolve(
         };
         for met in &solution.met {
             let by = met.by.nevra();
-            (sources.tell)(&format!(
+            (edges.tell)(&format!(
                 "{platform}: {} is already in the base: {by}",
                 met.request
             ));
@@ -142,10 +142,7 @@ pub(super) async fn resolve(
             }
         }
     }
-    pin(
-        recipe, platform, opened, &chosen, &headers, runtime, sources,
-    )
-    .await
+    pin(recipe, platform, opened, &chosen, &headers, runtime, edges).await
 }
 
 fn request(recipe: &Recipe, platform: Platform, stage: Stage) -> Request {
@@ -216,7 +213,7 @@ async fn pin(
     chosen: &BTreeMap<Digest, Chosen>,
     base: &[Header],
     runtime: Vec<Package>,
-    sources: &Sources<'_>,
+    edges: &Edges<'_>,
 ) -> Result<Part, ResolveError> {
     let inputs = chosen.iter().map(|(&digest, chosen)| Input {
         what: format!("{}.rpm", chosen.package.nevra()),
@@ -224,9 +221,9 @@ async fn pin(
         digest,
         size: Some(chosen.package.size),
     });
-    let blobs = sources
+    let blobs = edges
         .fetcher
-        .fetch_all(sources.store, inputs.collect(), sources.progress)
+        .fetch_all(edges.store, inputs.collect(), edges.progress)
         .await?;
 
     let mut part = Part {

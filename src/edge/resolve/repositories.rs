@@ -5,7 +5,7 @@ use std::io::BufReader;
 
 use url::Url;
 
-use super::{ResolveError, Sources, Update};
+use super::{Edges, ResolveError, Update};
 use super::{metadata, pins};
 use crate::edge::base::Base;
 use crate::edge::project::Project;
@@ -57,7 +57,7 @@ pub(super) async fn open(
     installed: &[Header],
     old: Option<&Lock>,
     update: &Update,
-    sources: &Sources<'_>,
+    edges: &Edges<'_>,
 ) -> Result<Opened, ResolveError> {
     let releasever = release_version(installed);
     let variables = variables(base, platform, releasever.as_deref());
@@ -68,7 +68,7 @@ pub(super) async fn open(
         let opener = Opener {
             project,
             base,
-            sources,
+            edges,
             variables: &variables,
             releasever: releasever.clone(),
         };
@@ -167,7 +167,7 @@ fn as_repo_file(explicit: &ExplicitRepository, variables: &BTreeMap<String, Stri
 struct Opener<'a> {
     project: &'a Project,
     base: &'a Base,
-    sources: &'a Sources<'a>,
+    edges: &'a Edges<'a>,
     variables: &'a BTreeMap<String, String>,
     releasever: Option<String>,
 }
@@ -270,7 +270,7 @@ impl Opener<'_> {
     }
 
     async fn get(&self, url: &str) -> Result<Vec<u8>, ResolveError> {
-        Ok(self.sources.fetcher.get(url, LARGEST_DOCUMENT).await?)
+        Ok(self.edges.fetcher.get(url, LARGEST_DOCUMENT).await?)
     }
 }
 
@@ -306,7 +306,7 @@ impl Opened {
         &mut self,
         installed: &[Package],
         requests: &[Request],
-        sources: &Sources<'_>,
+        edges: &Edges<'_>,
     ) -> Result<Vec<Package>, ResolveError> {
         let mut out = Vec::new();
         for (index, repository) in self.repositories.iter().enumerate() {
@@ -316,7 +316,7 @@ impl Opened {
                 error,
             };
             let number = u32::try_from(index).unwrap_or(u32::MAX);
-            let reader = metadata::open(repository.place(), "primary", sources).await?;
+            let reader = metadata::open(repository.place(), "primary", edges).await?;
             let mut packages =
                 repodata::parse_primary(BufReader::new(reader), number).map_err(malformed)?;
             let RepoFile {
@@ -352,7 +352,7 @@ impl Opened {
                     repository: id.clone(),
                     error,
                 };
-                let reader = metadata::open(repository.place(), "filelists", sources).await?;
+                let reader = metadata::open(repository.place(), "filelists", edges).await?;
                 let found =
                     repodata::scan_filelists(BufReader::new(reader), &wanted).map_err(malformed)?;
                 repodata::add_files(&mut out, &found);
