@@ -17,6 +17,7 @@
 //! | [`accounts`], [`source`], [`root`] | users, the source tree, a base's merged root | no |
 //! | [`recipe`], [`lock`], [`lock_diff`] | what a person writes, what is pinned, what moved | no |
 //! | [`plan`], [`build`], [`image`] | inputs and layers, an image from them, its documents | no |
+//! | [`bundle`] | every input of a lock as one OCI artifact | no |
 //! | [`diagnose`] | what an error means: exit code and hint | no |
 //! | [`edge`] | network, disk, clock, environment | yes |
 //! | [`cli`] | one file per verb: flags in, one call, output | yes |
@@ -25,6 +26,7 @@
 
 pub mod accounts;
 pub mod build;
+pub mod bundle;
 pub mod cli;
 pub mod diagnose;
 pub mod edge;

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use super::failure::Failure;
 use super::terminal::Terminal;
 use super::tools::Tools;
-use crate::edge::Edges;
 use crate::edge::build::{self, Built, Job};
+use crate::edge::bundle::Inputs;
+use crate::edge::image_source::ImageSource;
 use crate::edge::project::Project;
 use crate::lock::Lock;
-use crate::oci::Platform;
-use crate::plan;
+use crate::oci::{Digest, Platform};
+use crate::plan::{self, Plan};
 use crate::recipe::{Args, Stage};
 
 /// Flags that say how a recipe is built.
@@ -28,6 +29,9 @@ pub(super) struct HowFlags {
     /// How many threads compress; all cores by default. The bytes do not depend on it
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Take locked inputs from this bundle first: a layout, an archive or a reference
+    #[arg(long, value_name = "BUNDLE", value_parser = ImageSource::find)]
+    inputs: Option<ImageSource>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -44,6 +48,7 @@ pub(super) struct HowPlan {
     pub(super) platforms: Vec<Platform>,
     stage: Stage,
     threads: usize,
+    inputs: Option<ImageSource>,
 }
 
 impl HowFlags {
@@ -69,6 +74,7 @@ impl HowFlags {
             threads: self
                 .threads
                 .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+            inputs: self.inputs.clone(),
         })
     }
 }
@@ -91,13 +97,17 @@ impl HowPlan {
             threads: self.threads,
         };
         let tell = |text: &str| terminal.remark(text);
-        let edges = Edges {
-            store: &tools.store,
-            fetcher: &tools.fetcher,
-            registry: &tools.registry,
-            progress: &*tools.progress,
-            tell: &tell,
-        };
+        let edges = tools.edges(&tell);
+        if let Some(bundle) = &self.inputs {
+            let plans = plan::plan(&project.recipe, &self.lock, &self.platforms, self.stage)?;
+            let needed: Vec<Digest> = plans.iter().flat_map(Plan::needed).collect();
+            let supply = async {
+                let inputs = Inputs::open(bundle.clone(), &edges).await?;
+                inputs.supply(needed, &edges).await
+            };
+            let taken = tools.runtime.block_on(supply)?;
+            terminal.detail(&format!("{taken} inputs are in {bundle}"));
+        }
         Ok(build::build(&tools.runtime, &job, &edges)?)
     }
 }

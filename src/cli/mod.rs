@@ -1,6 +1,7 @@
 //! The command line: flags every verb takes, one file per verb, errors and exit codes.
 
 mod build;
+mod bundle;
 mod failure;
 mod how;
 mod lock;
@@ -66,6 +67,8 @@ enum Verb {
     Lock(lock::LockFlags),
     /// Build a locked recipe into an OCI layout or archive
     Build(build::BuildFlags),
+    /// Collect every locked input, so that a rebuild needs no network
+    Bundle(bundle::BundleFlags),
     /// Push an image, or what a recipe builds, to a registry
     Push(push::PushFlags),
     /// Print the JSON Schema of recipes
@@ -102,6 +105,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<(), Failure> {
     match cli.verb {
         Verb::Lock(flags) => lock::run(&flags, &cli.flags, terminal),
         Verb::Build(flags) => build::run(&flags, &cli.flags, terminal),
+        Verb::Bundle(flags) => bundle::run(&flags, &cli.flags, terminal),
         Verb::Push(flags) => push::run(&flags, &cli.flags, terminal),
         Verb::Schema => {
             let schema = serde_json::to_string_pretty(&crate::recipe::json_schema())

@@ -3,10 +3,12 @@
 pub mod base;
 mod blocking;
 pub mod build;
+pub mod bundle;
 pub mod disk;
 pub mod fetch;
 pub mod image_source;
 pub mod layout;
+pub mod locked_keys;
 pub mod progress;
 pub mod project;
 pub mod push;
