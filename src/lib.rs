@@ -17,6 +17,7 @@
 //! | [`accounts`], [`source`], [`root`] | users, the source tree, a base's merged root | no |
 //! | [`recipe`], [`lock`], [`lock_diff`] | what a person writes, what is pinned, what moved | no |
 //! | [`plan`], [`build`], [`image`] | inputs and layers, an image from them, its documents | no |
+//! | [`provenance`] | what rebuilding an image needs, as an artifact that refers to it | no |
 //! | [`diagnose`] | what an error means: exit code and hint | no |
 //! | [`edge`] | network, disk, clock, environment | yes |
 //! | [`cli`] | one file per verb: flags in, one call, output | yes |
@@ -34,6 +35,7 @@ pub mod lock;
 pub mod lock_diff;
 pub mod oci;
 pub mod plan;
+pub mod provenance;
 pub mod python;
 pub mod recipe;
 pub mod root;
