@@ -167,14 +167,11 @@ pub fn find(text: &str) -> Result<ImageSource, SubjectError> {
     if path.exists() {
         return Ok(ImageSource::Disk(ImagePath::new(path)));
     }
-    match text.parse() {
-        Ok(source) => Ok(source),
-        // `./out` and `/out` can only be meant as paths.
-        Err(_) if text.starts_with(['.', '/']) || !text.contains('/') => {
-            Err(SubjectError::Absent(path.to_owned()))
-        }
-        Err(error) => Err(error.into()),
+    // `./out` and `/out` can only be meant as paths, though `.` could be a host.
+    if text.starts_with(['.', '/']) || !text.contains('/') {
+        return Err(SubjectError::Absent(path.to_owned()));
     }
+    Ok(text.parse()?)
 }
 
 impl Subject {
