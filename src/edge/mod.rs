@@ -17,6 +17,7 @@ pub mod resolve;
 pub mod seal_secret;
 pub mod source_walk;
 pub mod store;
+pub mod subject;
 pub mod tag;
 pub mod user_config;
 
