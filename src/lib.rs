@@ -20,6 +20,7 @@
 //! | [`bundle`] | every input of a lock as one OCI artifact | no |
 //! | [`provenance`] | what rebuilding an image needs, as an artifact that refers to it | no |
 //! | [`diff`] | two images: at which level they are the same, and what differs | no |
+//! | [`verify`] | what verifying an image came to, and the verdict | no |
 //! | [`diagnose`] | what an error means: exit code and hint | no |
 //! | [`edge`] | network, disk, clock, environment | yes |
 //! | [`cli`] | one file per verb: flags in, one call, output | yes |
@@ -45,3 +46,4 @@ pub mod recipe;
 pub mod root;
 pub mod rpm;
 pub mod source;
+pub mod verify;

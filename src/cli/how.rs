@@ -9,6 +9,7 @@ use crate::edge::build::{self, Built, Job};
 use crate::edge::bundle::Inputs;
 use crate::edge::image_source::ImageSource;
 use crate::edge::project::Project;
+use crate::edge::subject;
 use crate::lock::Lock;
 use crate::oci::{Digest, Platform};
 use crate::plan::{self, Plan};
@@ -30,7 +31,7 @@ pub(super) struct HowFlags {
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// Take locked inputs from this bundle first: a layout, an archive or a reference
-    #[arg(long, value_name = "BUNDLE", value_parser = ImageSource::find)]
+    #[arg(long, value_name = "BUNDLE", value_parser = subject::find)]
     inputs: Option<ImageSource>,
 }
 

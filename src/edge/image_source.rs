@@ -94,17 +94,6 @@ impl Diagnose for SourceError {
 }
 
 impl ImageSource {
-    /// Finds out what a person means by `text`: what is there on disk, else a reference.
-    ///
-    /// # Errors
-    /// [`ImageSourceError`] if it is neither.
-    pub fn find(text: &str) -> Result<Self, ImageSourceError> {
-        if !ImagePath::is_marked(text) && Path::new(text).exists() {
-            return Ok(Self::Disk(ImagePath::new(text)));
-        }
-        text.parse()
-    }
-
     /// Returns the same with a relative path seen from `folder`, such as the recipe's.
     #[must_use]
     pub fn seen_from(&self, folder: &Path) -> Self {
