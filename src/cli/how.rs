@@ -9,10 +9,12 @@ use crate::edge::build::{self, Built, Job};
 use crate::edge::bundle::Inputs;
 use crate::edge::image_source::ImageSource;
 use crate::edge::project::Project;
+use crate::edge::provenance;
 use crate::edge::subject;
 use crate::lock::Lock;
 use crate::oci::{Digest, Platform};
 use crate::plan::{self, Plan};
+use crate::provenance::Written;
 use crate::recipe::{Args, Stage};
 
 /// Flags that say how a recipe is built.
@@ -33,6 +35,9 @@ pub(super) struct HowFlags {
     /// Take locked inputs from this bundle first: a layout, an archive or a reference
     #[arg(long, value_name = "BUNDLE", value_parser = subject::find)]
     inputs: Option<ImageSource>,
+    /// Leave out the record of the build: recipe, lock, source listing, build arguments, commit
+    #[arg(long)]
+    no_provenance: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -45,11 +50,12 @@ enum StageFlag {
 pub(super) struct HowPlan {
     pub(super) args: Args,
     pub(super) epoch: i64,
-    lock: Lock,
+    lock: Written<Lock>,
     pub(super) platforms: Vec<Platform>,
     stage: Stage,
     threads: usize,
     inputs: Option<ImageSource>,
+    records: bool,
 }
 
 impl HowFlags {
@@ -58,14 +64,19 @@ impl HowFlags {
         self.platform.is_empty() && self.set.is_empty() && self.stage == StageFlag::Runtime
     }
 
+    /// Tells whether the record of the build is wanted.
+    pub(super) fn records(&self) -> bool {
+        !self.no_provenance
+    }
+
     /// Reads the lock and settles arguments, before anything is fetched.
     pub(super) fn plan(&self, project: &Project) -> Result<HowPlan, Failure> {
-        let lock = project.fresh_lock()?;
+        let lock = project.fresh_written_lock()?;
         let set = settings(&self.set)?;
         let args = Args::settle(&project.recipe, &set, |name| std::env::var(name).ok())?;
         Ok(HowPlan {
             args,
-            epoch: epoch(lock.epoch)?,
+            epoch: epoch(lock.value.epoch)?,
             lock,
             platforms: plan::choose(&project.recipe, &self.platform),
             stage: match self.stage {
@@ -76,6 +87,7 @@ impl HowFlags {
                 .threads
                 .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
             inputs: self.inputs.clone(),
+            records: self.records(),
         })
     }
 }
@@ -90,7 +102,7 @@ impl HowPlan {
     ) -> Result<Built, Failure> {
         let job = Job {
             project,
-            lock: &self.lock,
+            lock: &self.lock.value,
             args: &self.args,
             platforms: &self.platforms,
             stage: self.stage,
@@ -100,7 +112,7 @@ impl HowPlan {
         let tell = |text: &str| terminal.remark(text);
         let edges = tools.edges(&tell);
         if let Some(bundle) = &self.inputs {
-            let plans = plan::plan(&project.recipe, &self.lock, &self.platforms, self.stage)?;
+            let plans = plan::plan(&project.recipe, &self.lock.value, &self.platforms, self.stage)?;
             let needed: Vec<Digest> = plans.iter().flat_map(Plan::needed).collect();
             let supply = async {
                 let inputs = Inputs::open(bundle.clone(), &edges).await?;
@@ -109,7 +121,12 @@ impl HowPlan {
             let taken = tools.runtime.block_on(supply)?;
             terminal.detail(&format!("{taken} inputs are in {bundle}"));
         }
-        Ok(build::build(&tools.runtime, &job, &edges)?)
+        let mut built = build::build(&tools.runtime, &job, &edges)?;
+        if self.records {
+            let record = provenance::gather(&job, &self.lock.text, &built.source, &tell)?;
+            built.attach(&record);
+        }
+        Ok(built)
     }
 }
 

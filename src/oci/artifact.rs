@@ -95,9 +95,9 @@ pub struct Referring {
     /// What it is.
     #[serde(rename = "artifactType", default)]
     artifact_type: Option<String>,
-    /// What it is where it does not say: the config's media type.
+    /// Its config; an index has none.
     #[serde(default)]
-    config: Option<Descriptor>,
+    pub config: Option<Descriptor>,
     /// Its blobs.
     #[serde(default)]
     pub layers: Vec<Descriptor>,

@@ -36,6 +36,12 @@ pub const ARTIFACT_TYPE: &str = "application/vnd.imgbuild.rebuild.v1";
 /// What the types of all versions begin with.
 const ANY_VERSION: &str = "application/vnd.imgbuild.rebuild.v";
 
+/// Tells whether an artifact is the record of a build, of whatever version.
+#[must_use]
+pub fn is_record(artifact_type: &str) -> bool {
+    artifact_type.starts_with(ANY_VERSION)
+}
+
 /// The media type of [`Statement`].
 const STATEMENT: &str = "application/vnd.imgbuild.statement.v1+json";
 /// The media type of the recipe.

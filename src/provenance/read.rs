@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::error::ProvenanceError;
 use super::{
-    ANY_VERSION, ARTIFACT_TYPE, FILE, LOCK, Provenance, RECIPE, SOURCE, STATEMENT, Statement,
-    TITLE, Written, listing,
+    ARTIFACT_TYPE, FILE, LOCK, Provenance, RECIPE, SOURCE, STATEMENT, Statement, TITLE, Written,
+    is_record, listing,
 };
 use crate::lock::Lock;
 use crate::oci::artifact::Referring;
@@ -45,7 +45,7 @@ impl Found {
             .map_err(|error| ProvenanceError::malformed("the manifest", error))?;
         let kind = manifest.artifact_type().unwrap_or_default();
         if kind != ARTIFACT_TYPE {
-            return Err(if kind.starts_with(ANY_VERSION) {
+            return Err(if is_record(kind) {
                 ProvenanceError::Version(kind.to_owned())
             } else {
                 ProvenanceError::OtherType(kind.to_owned())
