@@ -83,9 +83,7 @@ impl HowFlags {
                 StageFlag::Runtime => Stage::Runtime,
                 StageFlag::Builder => Stage::Builder,
             },
-            threads: self
-                .threads
-                .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+            threads: threads(self.threads),
             inputs: self.inputs.clone(),
             records: self.records(),
         })
@@ -112,7 +110,12 @@ impl HowPlan {
         let tell = |text: &str| terminal.remark(text);
         let edges = tools.edges(&tell);
         if let Some(bundle) = &self.inputs {
-            let plans = plan::plan(&project.recipe, &self.lock.value, &self.platforms, self.stage)?;
+            let plans = plan::plan(
+                &project.recipe,
+                &self.lock.value,
+                &self.platforms,
+                self.stage,
+            )?;
             let needed: Vec<Digest> = plans.iter().flat_map(Plan::needed).collect();
             let supply = async {
                 let inputs = Inputs::open(bundle.clone(), &edges).await?;
@@ -130,8 +133,13 @@ impl HowPlan {
     }
 }
 
+/// Returns how many threads compress: as many as there are cores, unless it is said.
+pub(super) fn threads(said: Option<usize>) -> usize {
+    said.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
 /// Reads `--set NAME=VALUE`.
-fn settings(texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+pub(super) fn settings(texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let mut out = BTreeMap::new();
     for text in texts {
         let Some((name, value)) = text.split_once('=') else {

@@ -8,6 +8,7 @@ mod lock;
 mod push;
 mod terminal;
 mod tools;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -67,6 +68,8 @@ enum Verb {
     Lock(lock::LockFlags),
     /// Build a locked recipe into an OCI layout or archive
     Build(build::BuildFlags),
+    /// Rebuild an image and prove that it is the same, bit for bit
+    Verify(verify::VerifyFlags),
     /// Collect every locked input, so that a rebuild needs no network
     Bundle(bundle::BundleFlags),
     /// Push an image, or what a recipe builds, to a registry
@@ -105,6 +108,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<(), Failure> {
     match cli.verb {
         Verb::Lock(flags) => lock::run(&flags, &cli.flags, terminal),
         Verb::Build(flags) => build::run(&flags, &cli.flags, terminal),
+        Verb::Verify(flags) => verify::run(&flags, &cli.flags, terminal),
         Verb::Bundle(flags) => bundle::run(&flags, &cli.flags, terminal),
         Verb::Push(flags) => push::run(&flags, &cli.flags, terminal),
         Verb::Schema => {

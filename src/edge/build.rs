@@ -19,9 +19,9 @@ use crate::build::{
 };
 use crate::diagnose::{Class, Diagnose};
 use crate::image::{self, Image, NewLayer};
-use crate::layer::{Contents, RandomRead};
 use crate::layer::codec::Codec;
 use crate::layer::write::Layer;
+use crate::layer::{Contents, RandomRead};
 use crate::lock::Lock;
 use crate::oci::{Descriptor, DiffId, Digest, Platform};
 use crate::plan::{self, Plan, PlanError};

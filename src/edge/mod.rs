@@ -22,6 +22,7 @@ pub mod store;
 pub mod subject;
 pub mod tag;
 pub mod user_config;
+pub mod verify;
 
 use fetch::Fetcher;
 use progress::Progress;

@@ -23,7 +23,11 @@ fn only_what_is_the_same_bit_for_bit_is_called_verified() {
             let says = report.last_line().contains("verified");
             assert_eq!(says, level == Digest, "{}", report.last_line());
             let wanted = u8::from(level < required);
-            assert_eq!(report.verdict().exit_code(), wanted, "{level:?} {required:?}");
+            assert_eq!(
+                report.verdict().exit_code(),
+                wanted,
+                "{level:?} {required:?}"
+            );
         }
     }
 }
@@ -41,7 +45,10 @@ fn what_stops_early_never_says_that_it_differs() {
             let report = report(level, Level::Digest, Some(class));
             assert_eq!(report.verdict().exit_code(), exit);
             let line = report.last_line();
-            assert!(!line.contains("verified") && !line.contains("differs"), "{line}");
+            assert!(
+                !line.contains("verified") && !line.contains("differs"),
+                "{line}"
+            );
             assert!(line.ends_with(": why"), "{line}");
         }
     }
