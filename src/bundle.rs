@@ -12,10 +12,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::diagnose::{Class, Diagnose};
 use crate::lock::{BasePlatform, Lock};
+use crate::oci::artifact::Referrer;
 use crate::oci::{Descriptor, Digest, json as canonical, media_type};
 
 /// What a bundle says it is.
@@ -222,6 +223,36 @@ pub fn assemble(lock: &str, mut inputs: Vec<Descriptor>) -> Documents {
     }
 }
 
+/// Returns the manifest or index of a bundle as one that refers to the image `subject`.
+///
+/// # Errors
+/// [`BundleDocumentError::Json`] if `top` is no document.
+pub fn referring(
+    top: &[u8],
+    subject: &Descriptor,
+) -> Result<(Referrer, Vec<u8>), BundleDocumentError> {
+    let mut document: serde_json::Map<String, Value> = serde_json::from_slice(top)?;
+    // By three fields alone, so that a tag of the image does not decide the bytes.
+    let subject = json!({
+        "mediaType": subject.media_type,
+        "digest": subject.digest,
+        "size": subject.size,
+    });
+    document.insert("subject".to_owned(), subject);
+    let is_index = document.contains_key("manifests");
+    let media_type = if is_index {
+        media_type::INDEX
+    } else {
+        media_type::MANIFEST
+    };
+    let bytes = canonical::canonical(&Value::Object(document));
+    let referrer = Referrer {
+        descriptor: Descriptor::of(media_type, &bytes),
+        artifact_type: Some(ARTIFACT_TYPE.to_owned()),
+    };
+    Ok((referrer, bytes))
+}
+
 /// Tells files of one name apart: the builds of a `noarch` package for two architectures may differ.
 fn name_once(inputs: &mut [Descriptor]) {
     let mut taken = BTreeSet::new();
@@ -379,6 +410,21 @@ mod tests {
         };
         let second = format!("{}-a.noarch.rpm", &Digest::of(b"2").hex()[..12]);
         assert_eq!([name(&read[0]), name(&read[1])], ["a.noarch.rpm", &second]);
+    }
+
+    #[test]
+    fn a_bundle_that_refers_to_an_image_is_the_same_bundle() {
+        let image = Descriptor::of(media_type::MANIFEST, b"image");
+        for count in [1, MOST_INPUTS + 1] {
+            let inputs = (0..count).map(|number| descriptor("a.rpm", &number.to_string()));
+            let documents = assemble("", inputs.collect());
+            let (referrer, bytes) = referring(&documents.top.1, &image).expect("a document");
+            assert_eq!(parse(&bytes).ok(), parse(&documents.top.1).ok());
+            assert_eq!(referrer.descriptor.media_type, documents.top.0.media_type);
+            let read = crate::oci::artifact::Referring::parse(&bytes).expect("a document");
+            assert_eq!(read.subject, Some(image.clone()));
+            assert_eq!(read.artifact_type(), Some(ARTIFACT_TYPE));
+        }
     }
 
     #[test]

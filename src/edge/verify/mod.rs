@@ -3,32 +3,31 @@
 //! Nothing of the cache is believed but inputs by digest, which are hashed again. Layers are made into nothing but their
 //! digests; where those are others than the image's, they are made again into a form that can be compared.
 
+mod attached;
 mod claim;
 mod error;
 mod rebuild;
 mod signatures;
 mod source;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 pub use error::VerifyError;
 
 use super::Edges;
 use super::build::Images;
-use super::bundle::Inputs;
 use super::image_source::ImageSource;
-use super::provenance;
 use super::store::Store;
 use super::subject::Subject;
-use crate::diagnose::{Class, Diagnose as _};
+use crate::diagnose::Diagnose as _;
 use crate::diff::Level;
 use crate::oci::{Descriptor, Digest, Platform, PlatformImage};
 use crate::plan::{self, Plan};
-use crate::provenance::Provenance;
 use crate::recipe::Stage;
 use crate::verify::{Rebuilt, Report, Stopped, Verdict, What};
 
+use attached::Attached;
 use claim::{Brought, Claim};
 use rebuild::Rebuild;
 
@@ -121,14 +120,16 @@ impl Work<'_> {
         }
         report.check(What::Blobs, true, blobs(&subject));
 
-        let records = self.runtime.block_on(self.records(top))?;
+        let (source, a_recipe) = (request.subject, request.recipe.is_some());
+        let attached = Attached::read(source, top, a_recipe, &self.theirs);
+        let attached = self.runtime.block_on(attached)?;
         let brought = Brought {
             recipe: request.recipe,
             source: request.source,
             set: request.set,
         };
         let mut claims = Vec::new();
-        match (brought.recipe, records.as_slice()) {
+        match (brought.recipe, attached.records.as_slice()) {
             (Some(recipe), records) => {
                 let record = records.iter().find_map(|(_, record)| record.as_ref().ok());
                 claims.push(Claim::brought(recipe, &brought, record));
@@ -144,7 +145,8 @@ impl Work<'_> {
         let mut first = None;
         for claim in claims {
             let mut attempt = begun.clone();
-            let ended = claim.and_then(|claim| self.attempt(&subject, &claim, &mut attempt));
+            let ended =
+                claim.and_then(|claim| self.attempt(&subject, &attached, &claim, &mut attempt));
             if ended.is_ok() && attempt.verdict() == Verdict::Verified {
                 *report = attempt;
                 return Ok(());
@@ -165,37 +167,11 @@ impl Work<'_> {
         }
     }
 
-    /// Reads the records of its build that are attached to the image.
-    async fn records(
-        &self,
-        top: Digest,
-    ) -> Result<
-        Vec<(
-            Digest,
-            Result<Provenance, crate::provenance::ProvenanceError>,
-        )>,
-        VerifyError,
-    > {
-        let (source, edges) = (self.request.subject, &self.theirs);
-        let listed = match provenance::referrers(source, top, edges).await {
-            Ok(listed) => listed,
-            // Who brings a recipe needs no record.
-            Err(error) if self.request.recipe.is_some() && error.class() == Class::Unavailable => {
-                Vec::new()
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let records = provenance::records(source, top, &listed, edges).await?;
-        let read = records
-            .into_iter()
-            .map(|record| (record.referrer.descriptor.digest, record.provenance));
-        Ok(read.collect())
-    }
-
     /// Rebuilds the image by one claim and compares it.
     fn attempt(
         &self,
         subject: &Subject,
+        attached: &Attached,
         claim: &Claim,
         report: &mut Report,
     ) -> Result<(), VerifyError> {
@@ -217,17 +193,10 @@ impl Work<'_> {
         report.check(What::Source, source.holds, source.told);
         report.source = source.rows;
 
-        let inputs = match request.inputs {
-            Some(bundle) => Some(
-                self.runtime
-                    .block_on(Inputs::open(bundle.clone(), &self.ours))?,
-            ),
-            None => None,
-        };
-        if let Some(inputs) = &inputs {
-            let needed: Vec<Digest> = plans.iter().flat_map(Plan::needed).collect();
-            self.runtime.block_on(inputs.supply(needed, &self.ours))?;
-        }
+        let needed: BTreeSet<Digest> = plans.iter().flat_map(Plan::needed).collect();
+        let count = needed.len();
+        let supply = attached.supply(request.inputs, needed.into_iter().collect(), &self.ours);
+        let inputs = self.runtime.block_on(supply)?;
         let rebuild = Rebuild {
             runtime: self.runtime,
             claim,
@@ -237,13 +206,8 @@ impl Work<'_> {
             edges: &self.ours,
         };
         let rebuilt = rebuild.hashed()?;
-        let needed: std::collections::BTreeSet<Digest> =
-            plans.iter().flat_map(Plan::needed).collect();
-        report.check(
-            What::Inputs,
-            true,
-            format!("{} inputs, each as the lock pins it", needed.len()),
-        );
+        let told = format!("{count} inputs, each as the lock pins it");
+        report.check(What::Inputs, true, told);
         check_base(claim, images, report);
         let signatures = signatures::check(claim, &plans, inputs.as_ref(), &self.ours);
         let signatures = self.runtime.block_on(signatures)?;
