@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::Flags;
 use super::failure::Failure;
 use super::how;
 use super::terminal::Terminal;
 use super::tools::Tools;
+use super::{Answer, Flags};
 use crate::diagnose::Class;
-use crate::diff::Level;
+use crate::diff::{self, Level, Rows};
+use crate::edge::diff_files;
 use crate::edge::image_source::ImageSource;
 use crate::edge::subject;
 use crate::edge::verify::{self, Request};
@@ -42,6 +43,12 @@ pub(super) struct VerifyFlags {
     /// Use only the image, the bundle and what the cache holds
     #[arg(long)]
     offline: bool,
+    /// Write both versions of every file that differs below this folder, which must be new or empty
+    #[arg(long, value_name = "DIR")]
+    report_dir: Option<PathBuf>,
+    /// Show every row and line of what differs
+    #[arg(long)]
+    all: bool,
     /// How many threads compress; all cores by default
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
@@ -57,7 +64,14 @@ enum LevelFlag {
     Tree,
 }
 
-pub(super) fn run(flags: &VerifyFlags, all: &Flags, terminal: &Terminal) -> Result<(), Failure> {
+pub(super) fn run(
+    flags: &VerifyFlags,
+    all: &Flags,
+    terminal: &Terminal,
+) -> Result<Answer, Failure> {
+    if let Some(folder) = &flags.report_dir {
+        diff_files::check(folder)?;
+    }
     if flags.recipe.is_none() && !flags.set.is_empty() {
         return Err(Failure::usage(
             "--set says how to build a recipe, and none was brought",
@@ -79,34 +93,37 @@ pub(super) fn run(flags: &VerifyFlags, all: &Flags, terminal: &Terminal) -> Resu
             LevelFlag::Tree => Level::Tree,
         },
         threads: how::threads(flags.threads),
+        report_dir: flags.report_dir.as_deref(),
     };
     let tell = |text: &str| terminal.detail(text);
     let report = verify::verify(&tools.runtime, &request, &tools.edges(&tell));
+    let names = [report.subject.as_str(), "rebuilt"];
+    let difference = report.difference.as_ref();
     if all.json {
-        terminal.data(&report.json(None).to_string())?;
+        let difference = difference.map(|difference| {
+            serde_json::to_value(diff::Report::new(difference, names))
+                .expect("a report has text for keys")
+        });
+        terminal.data(&report.json(difference).to_string())?;
     } else {
         for line in report.lines() {
             terminal.data(&line)?;
+        }
+        if let Some(difference) = difference {
+            let rows = if flags.all { Rows::All } else { Rows::Some };
+            terminal.data(&format!("\n{}", diff::render(difference, names, rows)))?;
         }
         terminal.data(&report.last_line())?;
     }
     answer(report)
 }
 
-/// Returns what the process ends with.
-fn answer(report: Report) -> Result<(), Failure> {
+/// Returns what the process ends with: to have no answer is not to have "no" for an answer.
+fn answer(report: Report) -> Result<Answer, Failure> {
     match (report.verdict(), report.stopped) {
-        (Verdict::Verified | Verdict::Same(_), _) => Ok(()),
-        (Verdict::Differs(_), _) => Err(Failure {
-            class: Class::No,
-            message: format!("{} is not what its recipe builds", report.subject),
-            hint: Some(
-                "the rows above say where; `imgbuild diff` compares it with any other image"
-                    .to_owned(),
-            ),
-        }),
+        (Verdict::Verified | Verdict::Same(_), _) => Ok(Answer::Yes),
+        (Verdict::Differs(_), _) => Ok(Answer::No),
         (_, Some(stopped)) => Err(Failure {
-            // To have no answer is not to have "no" for an answer.
             class: match stopped.class {
                 Class::No => Class::Unavailable,
                 class => class,

@@ -11,6 +11,8 @@
 //! checks       [{check, holds, found}]: blobs, recipe, source, inputs, base, signatures
 //! platforms    [{platform, digest, rebuilt, level}]
 //! index        {digest, rebuilt}; null for an image of one platform, or with --platform
+//! missing      [{path, recorded, found}]: files that are not in the image as they were recorded
+//! sourceFromImage  whether the source files are the image's own
 //! differences  as `imgbuild diff --json` gives them, A the image and B what was rebuilt; null without
 //! error        {exit, message, hint}; null if there is an answer
 //! ```
@@ -51,6 +53,13 @@ impl Report {
                 "level": level_word(platform.level),
             })
         });
+        let missing = self.missing.iter().map(|file| {
+            json!({
+                "path": file.path,
+                "recorded": file.recorded,
+                "found": file.found,
+            })
+        });
         json!({
             "version": VERSION,
             "verdict": self.verdict().word(),
@@ -62,6 +71,8 @@ impl Report {
             "checks": checks.collect::<Vec<_>>(),
             "platforms": platforms.collect::<Vec<_>>(),
             "index": self.index.map(|[found, rebuilt]| json!({"digest": found, "rebuilt": rebuilt})),
+            "sourceFromImage": self.from_image,
+            "missing": missing.collect::<Vec<_>>(),
             "differences": differences,
             "error": self.stopped.as_ref().map(error),
         })

@@ -4,7 +4,7 @@ mod json;
 mod text;
 
 use crate::diagnose::Class;
-use crate::diff::{Difference, Level, Row};
+use crate::diff::{Difference, Level};
 use crate::oci::Digest;
 
 pub use json::VERSION;
@@ -24,8 +24,10 @@ pub struct Report {
     pub platforms: Vec<Rebuilt>,
     /// The digests of the index: of the image, and as rebuilt.
     pub index: Option<[Digest; 2]>,
+    /// Whether the files of the source tree were taken from the image itself.
+    pub from_image: bool,
     /// Files of the source tree that are not in the image as they were recorded.
-    pub source: Vec<Row>,
+    pub missing: Vec<OtherFile>,
     /// What differs, the image first and then what was rebuilt; nothing where all is the same.
     pub difference: Option<Difference>,
     /// How far all is the same, once that is known.
@@ -75,6 +77,17 @@ impl What {
             Self::Signatures => "signatures",
         }
     }
+}
+
+/// A file that is not in the image as it was recorded with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherFile {
+    /// Where it belongs in the image.
+    pub path: String,
+    /// What was recorded.
+    pub recorded: Digest,
+    /// What is there, if anything is.
+    pub found: Option<Digest>,
 }
 
 /// The image of one platform, and what was rebuilt of it.
@@ -131,7 +144,8 @@ impl Report {
             checks: Vec::new(),
             platforms: Vec::new(),
             index: None,
-            source: Vec::new(),
+            from_image: false,
+            missing: Vec::new(),
             difference: None,
             level: None,
             stopped: None,

@@ -24,6 +24,16 @@ impl Report {
             };
             line(check.what.word(), &text)
         }));
+        out.extend(self.missing.iter().map(|file| {
+            let found = file
+                .found
+                .map_or_else(|| "nothing".to_owned(), |found| found.to_string());
+            let (path, recorded) = (&file.path, file.recorded);
+            line(
+                "",
+                &format!("{path}: {recorded} was recorded, the image has {found}"),
+            )
+        }));
         for platform in &self.platforms {
             let text = compared([platform.found, platform.rebuilt], platform.level);
             out.push(line(&platform.platform, &text));
@@ -50,8 +60,13 @@ impl Report {
                     .iter()
                     .map(|platform| platform.platform.as_str())
                     .collect();
+                let source = if self.from_image {
+                    "; the source files are the image's own, as they were recorded with it"
+                } else {
+                    ""
+                };
                 format!(
-                    "verified: rebuilt bit for bit for {}",
+                    "verified: rebuilt bit for bit for {}{source}",
                     platforms.join(" and ")
                 )
             }

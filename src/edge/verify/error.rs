@@ -8,6 +8,7 @@ use crate::diff::DiffError;
 use crate::edge::base::BaseError;
 use crate::edge::build::EdgeBuildError;
 use crate::edge::bundle::BundleError;
+use crate::edge::diff_files::DiffFilesError;
 use crate::edge::image_source::{ImageSourceError, SourceError};
 use crate::edge::locked_keys::LockedKeyError;
 use crate::edge::project::ProjectError;
@@ -105,6 +106,9 @@ pub enum VerifyError {
     /// The two images cannot be compared.
     #[error(transparent)]
     Diff(#[from] DiffError),
+    /// What differs cannot be written.
+    #[error(transparent)]
+    Report(#[from] DiffFilesError),
     /// The cache.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -138,6 +142,7 @@ impl VerifyError {
             Self::Package { error, .. } => error,
             Self::Signature { error, .. } => error,
             Self::Diff(error) => error,
+            Self::Report(error) => error,
             Self::Store(error) => error,
             Self::Faults(_)
             | Self::NoRecipe(_)

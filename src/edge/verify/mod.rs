@@ -21,7 +21,7 @@ use super::image_source::ImageSource;
 use super::store::Store;
 use super::subject::Subject;
 use crate::diagnose::Diagnose as _;
-use crate::diff::Level;
+use crate::diff::{Compared, Level};
 use crate::oci::{Descriptor, Digest, Platform, PlatformImage};
 use crate::plan::{self, Plan};
 use crate::recipe::Stage;
@@ -49,6 +49,8 @@ pub struct Request<'a> {
     pub required: Level,
     /// Threads that compress.
     pub threads: usize,
+    /// Where to write both versions of every file that differs, if anywhere.
+    pub report_dir: Option<&'a Path>,
 }
 
 /// Verifies an image. The report says how far it went; an early end is part of it.
@@ -191,7 +193,8 @@ impl Work<'_> {
         };
         let source = source::find(claim, rules, subject, self.ours.store)?;
         report.check(What::Source, source.holds, source.told);
-        report.source = source.rows;
+        report.from_image = claim.checkout.is_none();
+        report.missing = source.missing;
 
         let needed: BTreeSet<Digest> = plans.iter().flat_map(Plan::needed).collect();
         let count = needed.len();
@@ -203,6 +206,7 @@ impl Work<'_> {
             platforms: &platforms,
             source: &source.tree,
             threads: request.threads,
+            report_dir: request.report_dir,
             edges: &self.ours,
         };
         let rebuilt = rebuild.hashed()?;
@@ -255,7 +259,12 @@ impl Work<'_> {
         let mut levels = BTreeMap::new();
         if !equal {
             let store = Store::open(self.scratch.join("rebuilt"))?;
-            let difference = rebuild.compared(subject, &store)?;
+            let what = if all {
+                Compared::Everything
+            } else {
+                Compared::Images
+            };
+            let difference = rebuild.compared(subject, &store, what)?;
             for (platform, difference) in &difference.platforms {
                 levels.insert(platform.clone(), difference.level);
             }
@@ -267,7 +276,7 @@ impl Work<'_> {
             (true, false) => Level::Content,
             (true, true) => Level::Digest,
         };
-        if !report.source.is_empty() {
+        if !report.missing.is_empty() {
             level = Level::Differs;
         }
         for (platform, found, rebuilt) in pairs {

@@ -1,13 +1,15 @@
 //! Rebuilds an image into nothing but digests, and again into a form that can be compared where they are others.
 
 use std::io::{self, Read, Write};
+use std::path::Path;
 
 use super::VerifyError;
 use super::claim::Claim;
 use crate::build::{LayerSink, PendingLayer};
-use crate::diff::{self, Difference, LayerSource, Side};
+use crate::diff::{self, Compared, Difference, LayerSource, Side};
 use crate::edge::Edges;
 use crate::edge::build::{self, Images, Job};
+use crate::edge::diff_files;
 use crate::edge::store::Store;
 use crate::edge::subject::Subject;
 use crate::layer::Contents;
@@ -22,6 +24,8 @@ pub(super) struct Rebuild<'a> {
     pub(super) platforms: &'a [Platform],
     pub(super) source: &'a (SourceList, Contents),
     pub(super) threads: usize,
+    /// Where to write both versions of what differs.
+    pub(super) report_dir: Option<&'a Path>,
     pub(super) edges: &'a Edges<'a>,
 }
 
@@ -36,6 +40,7 @@ impl Rebuild<'_> {
         &self,
         subject: &Subject,
         store: &Store,
+        what: Compared,
     ) -> Result<Difference, VerifyError> {
         let (images, index) = self.into_sink(store)?;
         let mut rebuilt = Vec::new();
@@ -67,7 +72,11 @@ impl Rebuild<'_> {
             documents: subject.documents(),
             layers: subject,
         };
-        Ok(diff::compare(&theirs, &ours)?)
+        let difference = diff::compare(&theirs, &ours, what)?;
+        if let Some(folder) = self.report_dir {
+            diff_files::write(folder, [&theirs, &ours], &difference)?;
+        }
+        Ok(difference)
     }
 
     fn into_sink(&self, sink: &dyn LayerSink) -> Result<Images, VerifyError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::VerifyError;
 use super::claim::Claim;
-use crate::diff::{Attribute, Change, LayerSource as _, Row, RowKind, Scope};
+use crate::diff::LayerSource as _;
 use crate::edge::source_walk;
 use crate::edge::store::Store;
 use crate::edge::subject::Subject;
@@ -16,6 +16,7 @@ use crate::layer::{Content, Contents, Kind, LayerPath, RandomRead, Tree};
 use crate::oci::{Digest, Hasher, PlatformImage};
 use crate::recipe::CopyRule;
 use crate::source::{self, SourceKind, SourceList};
+use crate::verify::OtherFile;
 
 /// A source tree to rebuild from.
 pub(super) struct Found {
@@ -25,7 +26,7 @@ pub(super) struct Found {
     /// What it is, for people.
     pub(super) told: String,
     /// Files that the image does not have as they were recorded.
-    pub(super) rows: Vec<Row>,
+    pub(super) missing: Vec<OtherFile>,
 }
 
 /// Reads the checkout, or what the image has of the recorded listing.
@@ -54,7 +55,7 @@ pub(super) fn find(
                 tree,
                 holds: other.is_none(),
                 told,
-                rows: Vec::new(),
+                missing: Vec::new(),
             })
         }
         (None, Some(listing)) => from_subject(rules, listing, subject, store),
@@ -62,7 +63,7 @@ pub(super) fn find(
             tree: (SourceList::default(), Contents::default()),
             holds: true,
             told: "nothing is copied".to_owned(),
-            rows: Vec::new(),
+            missing: Vec::new(),
         }),
     }
 }
@@ -126,7 +127,11 @@ fn from_subject(
             continue;
         };
         if missing(content) {
-            rows.push(row(image, path, content, taken.places.get(path)));
+            rows.push(OtherFile {
+                path: path.to_string(),
+                recorded: content.digest,
+                found: taken.places.get(path).map(|found| found.digest),
+            });
         }
     }
     if !rows.is_empty() {
@@ -149,7 +154,7 @@ fn from_subject(
         tree: (list, contents),
         holds: rows.is_empty(),
         told,
-        rows,
+        missing: rows,
     })
 }
 
@@ -244,37 +249,6 @@ enum Halt {
 impl From<ReadError> for Halt {
     fn from(error: ReadError) -> Self {
         Self::Read(error)
-    }
-}
-
-/// Says that a recorded file is not in the image, or is another there.
-fn row(image: &PlatformImage, path: &LayerPath, wanted: &Content, found: Option<&Content>) -> Row {
-    let copy = image.layers.len();
-    let shown = |content: &Content| format!("{} ({} bytes)", content.digest, content.size);
-    Row {
-        scope: Scope::Layer {
-            a: Some(copy),
-            b: None,
-            created_by: image
-                .layers
-                .last()
-                .map(|layer| layer.created_by.clone())
-                .unwrap_or_default(),
-        },
-        kind: if found.is_some() {
-            RowKind::Changed
-        } else {
-            RowKind::Added
-        },
-        path: path.to_string(),
-        changes: vec![Change {
-            attribute: Attribute::Content,
-            a: found.map(shown),
-            b: Some(shown(wanted)),
-            inside: Vec::new(),
-        }],
-        owner: [None, None],
-        cause: Some("the image does not hold the source file that was recorded with it"),
     }
 }
 
