@@ -1,6 +1,7 @@
 //! Why an image could not be pushed.
 
 use super::ecr::Ecr;
+use crate::bundle::BundleDocumentError;
 use crate::diagnose::{Class, Diagnose};
 use crate::edge::fetch::FetchError;
 use crate::edge::layout::LayoutError;
@@ -17,6 +18,9 @@ pub enum PushError {
     /// The image on disk is not there or not whole.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// Only a bundle is attached to an image.
+    #[error(transparent)]
+    NoBundle(BundleDocumentError),
     /// The reference asks for another digest than the image has.
     #[error("{reference}: the image has another digest: expected {wanted}, got {found}")]
     OtherDigest {
@@ -177,6 +181,7 @@ impl Diagnose for PushError {
         match self {
             Self::Tag(_) => Class::Usage,
             Self::Layout(error) => error.class(),
+            Self::NoBundle(error) => error.class(),
             Self::OtherDigest { .. } => Class::Integrity,
             Self::Immutable { .. } => Class::Immutable,
             Self::Missing { .. } | Self::Denied(_) => Class::Unavailable,
@@ -188,6 +193,7 @@ impl Diagnose for PushError {
         match self {
             Self::Tag(_) => None,
             Self::Layout(error) => error.hint(),
+            Self::NoBundle(error) => error.hint(),
             Self::OtherDigest { .. } => {
                 Some("leave the digest out of the reference, or push the image that has it".to_owned())
             }

@@ -10,12 +10,14 @@ mod credentials;
 mod error;
 mod helper;
 mod realm;
+mod referrers;
 mod repository;
 mod upload;
 
 pub use client::Registry;
 pub use credentials::{Credential, Credentials};
 pub use error::RegistryError;
+pub use referrers::Attached;
 pub use repository::{Mount, Repository};
 pub use upload::Sent;
 
