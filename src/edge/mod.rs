@@ -3,6 +3,7 @@
 pub mod base;
 mod blocking;
 pub mod build;
+pub mod diff_files;
 pub mod disk;
 pub mod fetch;
 pub mod image_source;
