@@ -19,6 +19,7 @@
 //! | [`plan`], [`build`], [`image`] | inputs and layers, an image from them, its documents | no |
 //! | [`provenance`] | what rebuilding an image needs, as an artifact that refers to it | no |
 //! | [`diff`] | two images: at which level they are the same, and what differs | no |
+//! | [`inspect`] | what an image is and whose its bytes are | no |
 //! | [`diagnose`] | what an error means: exit code and hint | no |
 //! | [`edge`] | network, disk, clock, environment | yes |
 //! | [`cli`] | one file per verb: flags in, one call, output | yes |
@@ -32,6 +33,7 @@ pub mod diagnose;
 pub mod diff;
 pub mod edge;
 pub mod image;
+pub mod inspect;
 pub mod layer;
 pub mod lock;
 pub mod lock_diff;

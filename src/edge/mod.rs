@@ -7,6 +7,7 @@ pub mod diff_files;
 pub mod disk;
 pub mod fetch;
 pub mod image_source;
+pub mod inspect;
 pub mod layout;
 pub mod progress;
 pub mod project;
