@@ -21,6 +21,7 @@
 //! | [`provenance`] | what rebuilding an image needs, as an artifact that refers to it | no |
 //! | [`diff`] | two images: at which level they are the same, and what differs | no |
 //! | [`verify`] | what verifying an image came to, and the verdict | no |
+//! | [`inspect`] | what an image is and whose its bytes are | no |
 //! | [`diagnose`] | what an error means: exit code and hint | no |
 //! | [`edge`] | network, disk, clock, environment | yes |
 //! | [`cli`] | one file per verb: flags in, one call, output | yes |
@@ -35,6 +36,7 @@ pub mod diagnose;
 pub mod diff;
 pub mod edge;
 pub mod image;
+pub mod inspect;
 pub mod layer;
 pub mod lock;
 pub mod lock_diff;

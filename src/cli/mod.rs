@@ -5,6 +5,7 @@ mod bundle;
 mod diff;
 mod failure;
 mod how;
+mod inspect;
 mod lock;
 mod push;
 mod terminal;
@@ -142,6 +143,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Answer, Failure> {
             let is_same = diff::run(&flags, &cli.flags, terminal)?;
             return Ok(if is_same { Answer::Yes } else { Answer::No });
         }
+        Verb::Inspect(flags) => inspect::run(&flags, &cli.flags, terminal),
         Verb::Schema { what } => {
             let schema = match what {
                 SchemaOf::Recipe => crate::recipe::json_schema(),

@@ -8,6 +8,7 @@ pub mod diff_files;
 pub mod disk;
 pub mod fetch;
 pub mod image_source;
+pub mod inspect;
 pub mod layout;
 pub mod locked_keys;
 pub mod progress;
