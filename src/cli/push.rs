@@ -8,10 +8,12 @@ use super::failure::Failure;
 use super::how::HowFlags;
 use super::terminal::Terminal;
 use super::tools::Tools;
+use crate::edge::layout::Companion;
 use crate::edge::project::Project;
-use crate::edge::push::{self, Destination, PushError, PushSource, Shipment};
+use crate::edge::push::{self, Attachments, Destination, PushError, PushSource, Shipment};
 use crate::edge::registry::{Credential, Credentials};
 use crate::oci::Reference;
+use crate::provenance;
 
 /// Flags of `imgbuild push`.
 #[derive(clap::Args)]
@@ -29,6 +31,9 @@ pub(super) struct PushFlags {
     /// Read the password from standard input; otherwise it is taken from IMGBUILD_PASSWORD
     #[arg(long, requires = "username")]
     password_stdin: bool,
+    /// Fail where the record of the build is missing or the registry does not take it
+    #[arg(long, conflicts_with = "no_provenance")]
+    require_provenance: bool,
     #[command(flatten)]
     how: HowFlags,
 }
@@ -42,7 +47,7 @@ pub(super) fn run(flags: &PushFlags, all: &Flags, terminal: &Terminal) -> Result
         credentials = credentials.with(flags.reference.registry(), given);
     }
     let tools = || Tools::with(all, false, credentials, terminal);
-    let (shipment, tools) = match &source {
+    let (mut shipment, tools) = match &source {
         PushSource::Image(_) if !flags.how.is_plain() => {
             return Err(Failure::usage(
                 format!(
@@ -61,6 +66,7 @@ pub(super) fn run(flags: &PushFlags, all: &Flags, terminal: &Terminal) -> Result
             (built.shipment()?, tools)
         }
     };
+    records(flags, &mut shipment)?;
     let tell = |text: &str| terminal.remark(text);
     let pushed = tools.runtime.block_on(push::push(
         &tools.registry,
@@ -91,11 +97,33 @@ pub(super) fn run(flags: &PushFlags, all: &Flags, terminal: &Terminal) -> Result
                 "skipped": pushed.skipped,
             },
             "bytes": pushed.bytes,
+            "attached": pushed.attached,
             "seconds": seconds,
         });
         return terminal.data(&body.to_string());
     }
     terminal.data(&reference)
+}
+
+/// Has the record of the build go along, or not, as flags say.
+fn records(flags: &PushFlags, shipment: &mut Shipment) -> Result<(), Failure> {
+    let is_record = |companion: &Companion| {
+        let kind = companion.referrer.artifact_type.as_deref();
+        kind.is_some_and(provenance::is_record)
+    };
+    if !flags.how.records() {
+        shipment.retain_companions(|companion| !is_record(companion));
+    }
+    if flags.require_provenance {
+        if !shipment.companions().iter().any(is_record) {
+            return Err(Failure::usage(
+                format!("{} holds no record of its build", flags.source),
+                "build it with imgbuild and without --no-provenance, into a layout or archive",
+            ));
+        }
+        shipment.set_attachments(Attachments::Required);
+    }
+    Ok(())
 }
 
 /// Returns the credential of flags, else of the environment, if there is one.

@@ -2,6 +2,7 @@
 //!
 //! Until everything is there no tag moves, so that who pulls gets the old image or the new one.
 
+mod attach;
 mod ecr;
 mod error;
 mod shipment;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
+pub use attach::Attachments;
 pub use error::PushError;
 pub use shipment::Shipment;
 pub use source::{PushSource, PushSourceError};
@@ -42,6 +44,8 @@ pub struct Pushed {
     pub bytes: u64,
     /// The tags that led to it before.
     pub already: Vec<String>,
+    /// What refers to it there, by its digest.
+    pub attached: Vec<Digest>,
 }
 
 impl Destination {
@@ -122,6 +126,7 @@ pub async fn push(
         skipped: 0,
         bytes: 0,
         already,
+        attached: Vec::new(),
     };
     for tag in &pushed.already {
         tell(&format!("{}:{tag} is already there", reference.name()));
@@ -149,6 +154,8 @@ pub async fn push(
             push.manifest(descriptor, bytes).await?;
         }
     }
+    // Before the tags: who finds the image by one finds what refers to it too.
+    pushed.attached = push.attach(tell).await?;
     for tag in missing {
         push.tag(tag).await?;
         tell(&format!("tagged {}:{tag}", reference.name()));

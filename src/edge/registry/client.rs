@@ -200,7 +200,11 @@ impl Registry {
     }
 
     /// Finds out whom to ask for a repository, and by http or https.
-    fn place(&self, reference: &Reference, what: String) -> Result<Place, RegistryError> {
+    pub(super) fn place(
+        &self,
+        reference: &Reference,
+        what: String,
+    ) -> Result<Place, RegistryError> {
         let mirror = registry_mirror(self.fetcher.mirrors(), reference.registry());
         self.place_at(reference, what, mirror)
     }

@@ -132,6 +132,14 @@ pub enum RegistryError {
         /// The digest in its answer.
         said: String,
     },
+    /// The list of what refers to an image cannot be read or written.
+    #[error("{what}: the list of what refers to it: {why}")]
+    List {
+        /// The image.
+        what: String,
+        /// What is wrong with the list.
+        why: String,
+    },
     /// What is to be sent cannot be read.
     #[error("{what}: cannot read what is to be sent: {source}")]
     Read {
@@ -250,6 +258,7 @@ impl Diagnose for RegistryError {
             | Self::Realm { .. }
             | Self::Token { .. }
             | Self::Location { .. }
+            | Self::List { .. }
             | Self::Session { .. } => Class::Unavailable,
             Self::Read { .. } => Class::Usage,
             Self::Digest { .. }

@@ -11,6 +11,7 @@ mod credentials;
 mod error;
 mod helper;
 mod realm;
+mod referrers;
 mod repository;
 mod scheme;
 mod upload;
@@ -19,6 +20,7 @@ pub use amazon::AmazonError;
 pub use client::Registry;
 pub use credentials::{Credential, Credentials};
 pub use error::RegistryError;
+pub use referrers::Attached;
 pub use repository::{Mount, Repository};
 pub use upload::Sent;
 
