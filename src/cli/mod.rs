@@ -1,5 +1,6 @@
 //! The command line: flags every verb takes, one file per verb, errors and exit codes.
 
+mod account;
 mod build;
 mod bundle;
 mod diff;

@@ -1,5 +1,7 @@
 //! Why an image could not be pushed.
 
+use std::path::PathBuf;
+
 use super::ecr;
 use crate::bundle::BundleDocumentError;
 use crate::diagnose::{Class, Diagnose};
@@ -15,6 +17,14 @@ pub enum PushError {
     /// A tag that no registry takes.
     #[error("`{0}` is not a tag: wanted letters, digits, `_`, `.` and `-`, at most 128")]
     Tag(String),
+    /// All tags of a layout cannot be pushed to one repository.
+    #[error("{}: {why}", path.display())]
+    Tags {
+        /// The layout or archive.
+        path: PathBuf,
+        /// What is wrong with its tags.
+        why: String,
+    },
     /// The image on disk is not there or not whole.
     #[error(transparent)]
     Layout(#[from] LayoutError),
@@ -179,7 +189,7 @@ fn shape(bytes: &[u8]) -> Option<&'static str> {
 impl Diagnose for PushError {
     fn class(&self) -> Class {
         match self {
-            Self::Tag(_) => Class::Usage,
+            Self::Tag(_) | Self::Tags { .. } => Class::Usage,
             Self::Layout(error) => error.class(),
             Self::NoBundle(error) => error.class(),
             Self::OtherDigest { .. } => Class::Integrity,
@@ -192,6 +202,9 @@ impl Diagnose for PushError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Tag(_) => None,
+            Self::Tags { .. } => {
+                Some("push one image at a time: oci:DIR:TAG, and --tag for each tag".to_owned())
+            }
             Self::Layout(error) => error.hint(),
             Self::NoBundle(error) => error.hint(),
             Self::OtherDigest { .. } => {

@@ -8,6 +8,8 @@ mod ecr;
 mod error;
 mod shipment;
 mod source;
+mod tags;
+mod total;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +20,9 @@ pub use bundle::attach;
 pub use error::PushError;
 pub use shipment::Shipment;
 pub use source::{PushSource, PushSourceError};
+pub use tags::all_tags;
+
+use total::Total;
 
 use super::layout::BlobSource;
 use super::progress::Progress;
@@ -114,11 +119,12 @@ pub async fn push(
     let repository = registry
         .repository(reference)
         .map_err(PushError::at(reference))?;
+    let progress = Total::begin(progress, shipment);
     let push = Push {
         repository,
         shipment,
         reference,
-        progress,
+        progress: &progress,
     };
     let (already, missing) = push.look(&destination.tags).await?;
     let mut pushed = Pushed {
@@ -158,6 +164,7 @@ pub async fn push(
     }
     // Before the tags: who finds the image by one finds what refers to it too.
     pushed.attached = push.attach(tell).await?;
+    progress.end();
     for tag in missing {
         push.tag(tag).await?;
         tell(&format!("tagged {}:{tag}", reference.name()));
@@ -170,7 +177,7 @@ struct Push<'a> {
     repository: Repository,
     shipment: &'a Shipment,
     reference: &'a Reference,
-    progress: &'a dyn Progress,
+    progress: &'a Total<'a>,
 }
 
 impl Push<'_> {
@@ -245,7 +252,10 @@ impl Push<'_> {
     ) -> Result<Option<Sent>, PushError> {
         let digest = descriptor.digest;
         match self.repository.has(digest).await {
-            Ok(true) => return Ok(None),
+            Ok(true) => {
+                self.progress.spare(descriptor.size);
+                return Ok(None);
+            }
             // As for manifests.
             Ok(false)
             | Err(RegistryError::Denied {
@@ -256,10 +266,11 @@ impl Push<'_> {
         let upload = self
             .repository
             .upload(digest, source.random_read(), mount, self.progress);
-        upload
-            .await
-            .map(Some)
-            .map_err(PushError::at(self.reference))
+        let sent = upload.await.map_err(PushError::at(self.reference))?;
+        if sent == Sent::Mounted {
+            self.progress.spare(descriptor.size);
+        }
+        Ok(Some(sent))
     }
 
     /// Puts a manifest under its digest.
