@@ -9,6 +9,7 @@ mod client;
 mod credentials;
 mod error;
 mod helper;
+mod hush;
 mod realm;
 mod repository;
 mod upload;
