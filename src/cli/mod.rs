@@ -1,6 +1,7 @@
 //! The command line: flags every verb takes, one file per verb, errors and exit codes.
 
 mod build;
+mod bundle;
 mod diff;
 mod failure;
 mod how;
@@ -9,6 +10,7 @@ mod lock;
 mod push;
 mod terminal;
 mod tools;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -69,6 +71,10 @@ enum Verb {
     Lock(lock::LockFlags),
     /// Build a locked recipe into an OCI layout or archive
     Build(build::BuildFlags),
+    /// Rebuild an image and prove that it is the same, bit for bit
+    Verify(verify::VerifyFlags),
+    /// Collect every locked input, so that a rebuild needs no network
+    Bundle(bundle::BundleFlags),
     /// Push an image, or what a recipe builds, to a registry
     Push(push::PushFlags),
     /// Compare two images and say what differs
@@ -132,6 +138,8 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Answer, Failure> {
     match cli.verb {
         Verb::Lock(flags) => lock::run(&flags, &cli.flags, terminal),
         Verb::Build(flags) => build::run(&flags, &cli.flags, terminal),
+        Verb::Verify(flags) => return verify::run(&flags, &cli.flags, terminal),
+        Verb::Bundle(flags) => bundle::run(&flags, &cli.flags, terminal),
         Verb::Push(flags) => push::run(&flags, &cli.flags, terminal),
         Verb::Diff(flags) => {
             let is_same = diff::run(&flags, &cli.flags, terminal)?;

@@ -31,6 +31,9 @@ pub(super) struct PushFlags {
     /// Read the password from standard input; otherwise it is taken from IMGBUILD_PASSWORD
     #[arg(long, requires = "username")]
     password_stdin: bool,
+    /// Attach a bundle to the image that REFERENCE leads to, instead of moving a tag
+    #[arg(long, conflicts_with_all = ["tag", "require_provenance"])]
+    attach: bool,
     /// Fail where the record of the build is missing or the registry does not take it
     #[arg(long, conflicts_with = "no_provenance")]
     require_provenance: bool,
@@ -68,13 +71,14 @@ pub(super) fn run(flags: &PushFlags, all: &Flags, terminal: &Terminal) -> Result
     };
     records(flags, &mut shipment)?;
     let tell = |text: &str| terminal.remark(text);
-    let pushed = tools.runtime.block_on(push::push(
-        &tools.registry,
-        &shipment,
-        &destination,
-        &*tools.progress,
-        &tell,
-    ))?;
+    let pushed = tools.runtime.block_on(async {
+        let (registry, progress) = (&tools.registry, &*tools.progress);
+        if flags.attach {
+            push::attach(registry, &shipment, &flags.reference, progress, &tell).await
+        } else {
+            push::push(registry, &shipment, &destination, progress, &tell).await
+        }
+    })?;
     let seconds = begun.elapsed().as_secs_f64();
     terminal.remark(&format!(
         "pushed {} blobs ({} bytes), mounted {}, {} were there, in {seconds:.1} s",
@@ -82,8 +86,8 @@ pub(super) fn run(flags: &PushFlags, all: &Flags, terminal: &Terminal) -> Result
     ));
     // Name and tag as they were given, and the digest they lead to now.
     let name = match flags.reference.tag() {
-        Some(tag) => format!("{}:{tag}", flags.reference.name()),
-        None => flags.reference.name(),
+        Some(tag) if !flags.attach => format!("{}:{tag}", flags.reference.name()),
+        _ => flags.reference.name(),
     };
     let reference = format!("{name}@{}", pushed.digest);
     if all.json {

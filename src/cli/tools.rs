@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Flags;
 use super::failure::Failure;
 use super::terminal::Terminal;
+use crate::edge::Edges;
 use crate::edge::fetch::{FetchOptions, Fetcher, Mirror};
 use crate::edge::progress::{self, Mode, Progress};
 use crate::edge::registry::{Credentials, Registry};
@@ -25,6 +26,17 @@ impl Tools {
     pub(super) fn new(flags: &Flags, offline: bool, terminal: &Terminal) -> Result<Self, Failure> {
         let credentials = Credentials::from_environment(|name| std::env::var_os(name));
         Self::with(flags, offline, credentials, terminal)
+    }
+
+    /// Returns what a verb reaches the world with; `tell` gets its remarks.
+    pub(super) fn edges<'a>(&'a self, tell: &'a (dyn Fn(&str) + Sync)) -> Edges<'a> {
+        Edges {
+            store: &self.store,
+            fetcher: &self.fetcher,
+            registry: &self.registry,
+            progress: &*self.progress,
+            tell,
+        }
     }
 
     /// The same with other credentials than the environment's.

@@ -1,10 +1,11 @@
 //! Why an image could not be pushed.
 
-use super::ecr::Ecr;
+use super::ecr;
+use crate::bundle::BundleDocumentError;
 use crate::diagnose::{Class, Diagnose};
 use crate::edge::fetch::FetchError;
 use crate::edge::layout::LayoutError;
-use crate::edge::registry::RegistryError;
+use crate::edge::registry::{Ecr, RegistryError};
 use crate::oci::manifest::Document;
 use crate::oci::{Digest, Reference};
 
@@ -17,6 +18,9 @@ pub enum PushError {
     /// The image on disk is not there or not whole.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// Only a bundle is attached to an image.
+    #[error(transparent)]
+    NoBundle(BundleDocumentError),
     /// The reference asks for another digest than the image has.
     #[error("{reference}: the image has another digest: expected {wanted}, got {found}")]
     OtherDigest {
@@ -177,6 +181,7 @@ impl Diagnose for PushError {
         match self {
             Self::Tag(_) => Class::Usage,
             Self::Layout(error) => error.class(),
+            Self::NoBundle(error) => error.class(),
             Self::OtherDigest { .. } => Class::Integrity,
             Self::Immutable { .. } => Class::Immutable,
             Self::Missing { .. } | Self::Denied(_) => Class::Unavailable,
@@ -188,6 +193,7 @@ impl Diagnose for PushError {
         match self {
             Self::Tag(_) => None,
             Self::Layout(error) => error.hint(),
+            Self::NoBundle(error) => error.hint(),
             Self::OtherDigest { .. } => {
                 Some("leave the digest out of the reference, or push the image that has it".to_owned())
             }
@@ -196,12 +202,11 @@ impl Diagnose for PushError {
             }
             Self::Missing {
                 host, repository, ..
-            } => Some(match Ecr::of(host) {
-                Some(ecr) => ecr.create(repository),
-                None => format!(
+            } => Some(ecr::create(host, repository).unwrap_or_else(|| {
+                format!(
                     "create the repository {repository} on {host}; some registries answer so when a login is missing"
-                ),
-            }),
+                )
+            })),
             Self::Denied(denied) => Some(denied.hint()),
             Self::Manifest { error, shape } => {
                 shape.map(str::to_owned).or_else(|| error.hint())
@@ -227,15 +232,18 @@ impl Diagnose for PushError {
 impl Denied {
     fn hint(&self) -> String {
         let (host, repository) = (&self.host, &self.repository);
-        match (Ecr::of(host), self.anonymous) {
-            (Some(ecr), true) => ecr.login(),
-            (Some(ecr), false) => ecr.permissions(repository),
-            (None, true) => format!(
-                "log in first, for example: docker login {host}; or pass --username and --password-stdin"
-            ),
-            (None, false) => format!(
-                "these credentials need the permission to push to {repository} (repository:{repository}:pull,push)"
-            ),
+        if self.anonymous {
+            ecr::login(host).unwrap_or_else(|| {
+                format!(
+                    "log in first: imgbuild login {host} --username NAME --password-stdin; or pass these flags here"
+                )
+            })
+        } else {
+            ecr::permissions(host, repository, self.error.words()).unwrap_or_else(|| {
+                format!(
+                    "these credentials need the permission to push to {repository} (repository:{repository}:pull,push)"
+                )
+            })
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Until everything is there no tag moves, so that who pulls gets the old image or the new one.
 
 mod attach;
+mod bundle;
 mod ecr;
 mod error;
 mod shipment;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 pub use attach::Attachments;
+pub use bundle::attach;
 pub use error::PushError;
 pub use shipment::Shipment;
 pub use source::{PushSource, PushSourceError};

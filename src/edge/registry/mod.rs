@@ -2,6 +2,7 @@
 //!
 //! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>
 
+mod amazon;
 mod ask;
 mod auth;
 mod challenge;
@@ -12,8 +13,10 @@ mod helper;
 mod realm;
 mod referrers;
 mod repository;
+mod scheme;
 mod upload;
 
+pub use amazon::AmazonError;
 pub use client::Registry;
 pub use credentials::{Credential, Credentials};
 pub use error::RegistryError;
@@ -21,4 +24,5 @@ pub use referrers::Attached;
 pub use repository::{Mount, Repository};
 pub use upload::Sent;
 
+pub(crate) use amazon::{Ecr, PrivateEcr};
 pub(crate) use client::MANIFEST_LIMIT;
