@@ -80,6 +80,8 @@ enum Verb {
     Push(push::PushFlags),
     /// Compare two images and say what differs
     Diff(diff::DiffFlags),
+    /// Show what an image is and holds, how it was built, and where its bytes went
+    Inspect(inspect::InspectFlags),
     /// Print the JSON Schema of recipes, or of what a verb prints with --json
     Schema {
         /// Which schema

@@ -1,5 +1,6 @@
 //! Pushing: what real registries take, what strict ones insist on, and what faults must not do.
 
+mod attach;
 mod chaos;
 mod ecr;
 mod engines;
