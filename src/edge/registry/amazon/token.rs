@@ -310,8 +310,9 @@ mod tests {
         let headers = signed(&PRIVATE, "eu-west-1", &url, &credentials, at).expect("signed");
         let text = |name: &str| headers[name].to_str().expect("text").to_owned();
         assert!(
-            text("authorization")
-                .starts_with("AWS4-HMAC-SHA256 Credential=AKID/20231114/eu-west-1/ecr/aws4_request")
+            text("authorization").starts_with(
+                "AWS4-HMAC-SHA256 Credential=AKID/20231114/eu-west-1/ecr/aws4_request"
+            )
         );
         assert_eq!(text("x-amz-date"), "20231114T221320Z");
         assert_eq!(text("x-amz-security-token"), "session");
