@@ -11,6 +11,7 @@ use reqwest::header::{
 };
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Method, Response};
+use tokio::time::timeout;
 use url::{Host, Url};
 
 use super::error::FetchError;
@@ -307,8 +308,9 @@ impl Transport {
             .and_then(|value| value.to_str().ok())
             .and_then(|value| retry_after(value, SystemTime::now()));
         let mut body = Vec::new();
-        // An error page that breaks off still says something.
-        while let Ok(Some(chunk)) = response.chunk().await {
+        // An error page that breaks off, or does not come to its end, still says something. What sends blobs does not
+        // watch the time by itself.
+        while let Ok(Ok(Some(chunk))) = timeout(self.patience.stall, response.chunk()).await {
             body.extend_from_slice(&chunk);
             if body.len() > WORDS_READ {
                 body.truncate(WORDS_READ);

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::again;
 use super::ecr;
+use crate::bundle::BundleDocumentError;
 use crate::diagnose::{Class, Diagnose};
 use crate::edge::fetch::FetchError;
 use crate::edge::layout::LayoutError;
@@ -27,6 +29,9 @@ pub enum PushError {
     /// The image on disk is not there or not whole.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// Only a bundle is attached to an image.
+    #[error(transparent)]
+    NoBundle(BundleDocumentError),
     /// The reference asks for another digest than the image has.
     #[error("{reference}: the image has another digest: expected {wanted}, got {found}")]
     OtherDigest {
@@ -51,6 +56,16 @@ pub enum PushError {
         found: Option<Digest>,
         /// What the registry said.
         words: String,
+    },
+    /// The registry took a tag, but not this one.
+    #[error("{reference} was taken, but leads where it led before: expected {wanted}, got {}", found.map_or("nothing".to_owned(), |found| found.to_string()))]
+    Astray {
+        /// The tagged reference.
+        reference: String,
+        /// The image's digest.
+        wanted: Digest,
+        /// The digest it leads to.
+        found: Option<Digest>,
     },
     /// The registry has no such repository.
     #[error("{repository} does not exist on {host}: {error}")]
@@ -187,7 +202,8 @@ impl Diagnose for PushError {
         match self {
             Self::Tag(_) | Self::Tags { .. } => Class::Usage,
             Self::Layout(error) => error.class(),
-            Self::OtherDigest { .. } => Class::Integrity,
+            Self::NoBundle(error) => error.class(),
+            Self::OtherDigest { .. } | Self::Astray { .. } => Class::Integrity,
             Self::Immutable { .. } => Class::Immutable,
             Self::Missing { .. } | Self::Denied(_) => Class::Unavailable,
             Self::Manifest { error, .. } | Self::Registry { error, .. } => error.class(),
@@ -201,12 +217,16 @@ impl Diagnose for PushError {
                 Some("push one image at a time: oci:DIR:TAG, and --tag for each tag".to_owned())
             }
             Self::Layout(error) => error.hint(),
+            Self::NoBundle(error) => error.hint(),
             Self::OtherDigest { .. } => {
                 Some("leave the digest out of the reference, or push the image that has it".to_owned())
             }
             Self::Immutable { .. } => {
                 Some("choose another tag; an immutable tag keeps its first image".to_owned())
             }
+            Self::Astray { .. } => Some(
+                "push again; something on the way changes what is asked, so prefer a registry with https".to_owned(),
+            ),
             Self::Missing {
                 host, repository, ..
             } => Some(ecr::create(host, repository).unwrap_or_else(|| {
@@ -216,7 +236,7 @@ impl Diagnose for PushError {
             })),
             Self::Denied(denied) => Some(denied.hint()),
             Self::Manifest { error, shape } => {
-                shape.map(str::to_owned).or_else(|| error.hint())
+                shape.map(str::to_owned).or_else(|| again::hint(error))
             }
             Self::Registry { host, error } => match (Ecr::of(host), error) {
                 // ECR has cut connections instead of refusing
@@ -230,7 +250,7 @@ impl Diagnose for PushError {
                             .to_owned(),
                     )
                 }
-                _ => error.hint(),
+                _ => again::hint(error),
             },
         }
     }

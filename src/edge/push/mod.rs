@@ -2,7 +2,9 @@
 //!
 //! Until everything is there no tag moves, so that who pulls gets the old image or the new one.
 
+mod again;
 mod attach;
+mod bundle;
 mod ecr;
 mod error;
 mod shipment;
@@ -15,6 +17,7 @@ use std::collections::BTreeMap;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 pub use attach::Attachments;
+pub use bundle::attach;
 pub use error::PushError;
 pub use shipment::Shipment;
 pub(super) use shipment::entry;
@@ -164,8 +167,8 @@ pub async fn push(
     // Before the tags: who finds the image by one finds what refers to it too.
     pushed.attached = push.attach(tell).await?;
     progress.end();
-    for tag in missing {
-        push.tag(tag).await?;
+    for (tag, before) in missing {
+        push.tag(tag, before).await?;
         tell(&format!("tagged {}:{tag}", reference.name()));
     }
     Ok(pushed)
@@ -180,15 +183,17 @@ struct Push<'a> {
 }
 
 impl Push<'_> {
-    /// Tells the tags that lead to the image from the others.
-    async fn look<'t>(&self, tags: &'t [String]) -> Result<(Vec<String>, Vec<&'t str>), PushError> {
+    /// Tells the tags that lead to the image from the others, which come with what they lead to.
+    async fn look<'t>(
+        &self,
+        tags: &'t [String],
+    ) -> Result<(Vec<String>, Vec<(&'t str, Option<Digest>)>), PushError> {
         let wanted = self.shipment.top().0.digest;
         let (mut already, mut missing) = (Vec::new(), Vec::new());
         for tag in tags {
-            if self.at(tag).await? == Some(wanted) {
-                already.push(tag.clone());
-            } else {
-                missing.push(tag.as_str());
+            match self.at(tag).await? {
+                Some(found) if found == wanted => already.push(tag.clone()),
+                other => missing.push((tag.as_str(), other)),
             }
         }
         Ok((already, missing))
@@ -290,28 +295,52 @@ impl Push<'_> {
         Err(PushError::of_manifest(self.reference, bytes, error))
     }
 
-    async fn tag(&self, tag: &str) -> Result<(), PushError> {
+    /// Lets a tag lead to the image, which led elsewhere or nowhere before.
+    async fn tag(&self, tag: &str, before: Option<Digest>) -> Result<(), PushError> {
         let (top, bytes) = self.shipment.top();
         let put = self
             .repository
             .put_manifest(tag, &top.media_type, bytes)
             .await;
         let Err(error) = put else {
-            return Ok(());
+            return self.moved(tag, before).await;
         };
-        if error::is_immutable(&error) {
+        let is_immutable = error::is_immutable(&error);
+        if is_immutable || error.status().is_some() {
             let found = self.at(tag).await.ok().flatten();
-            // Somebody else pushed the same meanwhile.
+            // Somebody else pushed the same meanwhile, or only the answer to an earlier attempt was lost.
             if found == Some(top.digest) {
                 return Ok(());
             }
-            return Err(PushError::Immutable {
-                reference: format!("{}:{tag}", self.reference.name()),
-                wanted: top.digest,
-                found,
-                words: error.words().to_owned(),
-            });
+            if is_immutable {
+                return Err(PushError::Immutable {
+                    reference: format!("{}:{tag}", self.reference.name()),
+                    wanted: top.digest,
+                    found,
+                    words: error.words().to_owned(),
+                });
+            }
         }
         Err(PushError::of_manifest(self.reference, bytes, error))
+    }
+
+    /// Checks that a tag leads elsewhere than before where the request may have been changed on the way: without TLS
+    /// nothing tells that it was this tag that the registry was asked to move.
+    async fn moved(&self, tag: &str, before: Option<Digest>) -> Result<(), PushError> {
+        if self.repository.is_encrypted() {
+            return Ok(());
+        }
+        let wanted = self.shipment.top().0.digest;
+        match self.repository.manifest_at(tag).await {
+            // If it leads to a third image, somebody else moved it since.
+            Ok(found) if found != Some(wanted) && found == before => Err(PushError::Astray {
+                reference: format!("{}:{tag}", self.reference.name()),
+                wanted,
+                found,
+            }),
+            // Some may push and not pull.
+            Ok(_) | Err(RegistryError::Denied { .. }) => Ok(()),
+            Err(error) => Err(PushError::at(self.reference)(error)),
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! Sends a request to a registry: answers its challenge, tells its refusals apart.
 
-use reqwest::Response;
 use reqwest::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use reqwest::{Method, Response};
 
 use super::challenge;
 use super::client::{Place, Registry};
 use super::error::RegistryError;
+use super::hush::hush;
 use crate::edge::fetch::{FetchError, Request, Transport};
 
 impl Registry {
@@ -48,7 +49,8 @@ impl Registry {
             let own = response.url().origin() == place.base.origin();
             let values = response.headers().get_all(WWW_AUTHENTICATE);
             let challenge = challenge::parse(values.iter().filter_map(|value| value.to_str().ok()));
-            let refusal = transport.refusal(url, response).await;
+            let said = answer.as_ref().map(|answer| &answer.header);
+            let refusal = hush(transport.refusal(url, response).await, said);
             let (FetchError::Refused { words, .. } | FetchError::NotFound { words, .. }) = &refusal
             else {
                 return Err(RegistryError::fetch(&place.what)(refusal));
@@ -65,6 +67,10 @@ impl Registry {
             };
             let again = match (status, challenge) {
                 (401 | 403, _) if !own || spent => None,
+                // public.ecr.aws refuses HEAD on blobs whatever the token
+                // (<https://github.com/aws/containers-roadmap/issues/2671>). Whether it has expired, the GET that
+                // follows finds out.
+                (401, _) if request.method == Method::HEAD && refused.is_some() => None,
                 (401, Some(challenge)) => Some(
                     self.auth
                         .answer(transport, place, challenge, refused.as_ref())

@@ -18,6 +18,7 @@ use super::challenge::Challenge;
 use super::client::{Access, Place};
 use super::credentials::{Credential, Credentials, Found};
 use super::error::RegistryError;
+use super::hush::hush;
 use super::realm::realm_url;
 use crate::edge::blocking::blocking;
 use crate::edge::fetch::{FetchError, Request, Transport, document, retrying, shown};
@@ -414,6 +415,10 @@ async fn mint(
             }
         }
     }
+    let secret = match &found.credential {
+        Some(Credential::Identity(secret)) => sensitive(&format!("Identity {secret}")),
+        _ => request.headers.get(AUTHORIZATION).cloned(),
+    };
     let (request, where_) = (&request, &shown(&request.url));
     let body = retrying(transport.patience(), |_| async move {
         let response = transport.send(request).await?;
@@ -421,6 +426,7 @@ async fn mint(
         document(response, where_, TOKEN_LIMIT, transport.patience()).await
     })
     .await
+    .map_err(|error| hush(error, secret.as_ref()))
     .map_err(|error| match error.root() {
         FetchError::Refused {
             status: 400 | 401,

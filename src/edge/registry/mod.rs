@@ -10,6 +10,7 @@ mod client;
 mod credentials;
 mod error;
 mod helper;
+mod hush;
 mod login;
 mod realm;
 mod referrers;
