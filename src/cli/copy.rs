@@ -8,7 +8,6 @@ use super::failure::Failure;
 use super::push::{Arrival, send};
 use super::terminal::Terminal;
 use super::tools::{Reach, Tools};
-use crate::edge::Edges;
 use crate::edge::copy::{self, CopyError, Extent, Target};
 use crate::edge::image_source::ImageSource;
 use crate::edge::layout;

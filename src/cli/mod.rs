@@ -114,8 +114,20 @@ enum SchemaOf {
 
 /// Runs the command line `arguments` and returns the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
+        // Whoever wants JSON wants it of mistakes too; flags after `--` are none.
+        Err(error)
+            if error.use_stderr()
+                && arguments
+                    .iter()
+                    .take_while(|word| *word != "--")
+                    .any(|word| word == "--json") =>
+        {
+            Terminal::new(true, true, false).failure(&Failure::of_usage(&error));
+            return ExitCode::from(Class::Usage.exit_code());
+        }
         Err(error) => {
             // Help and version go to standard output with code 0, mistakes to standard error with code 2.
             let code = if error.use_stderr() { 2 } else { 0 };
