@@ -3,11 +3,13 @@
 mod account;
 mod build;
 mod bundle;
+mod copy;
 mod diff;
 mod failure;
 mod how;
 mod inspect;
 mod lock;
+mod login;
 mod push;
 mod terminal;
 mod tools;
@@ -78,6 +80,12 @@ enum Verb {
     Bundle(bundle::BundleFlags),
     /// Push an image, or what a recipe builds, to a registry
     Push(push::PushFlags),
+    /// Copy an image between registries, layouts and archives, byte for byte
+    Copy(copy::CopyFlags),
+    /// Check a password with a registry and keep it for imgbuild, Docker and podman
+    Login(login::LoginFlags),
+    /// Forget the password of a registry
+    Logout(login::LogoutFlags),
     /// Compare two images and say what differs
     Diff(diff::DiffFlags),
     /// Show what an image is and holds, how it was built, and where its bytes went
@@ -106,8 +114,20 @@ enum SchemaOf {
 
 /// Runs the command line `arguments` and returns the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
+        // Whoever wants JSON wants it of mistakes too; flags after `--` are none.
+        Err(error)
+            if error.use_stderr()
+                && arguments
+                    .iter()
+                    .take_while(|word| *word != "--")
+                    .any(|word| word == "--json") =>
+        {
+            Terminal::new(true, true, false).failure(&Failure::of_usage(&error));
+            return ExitCode::from(Class::Usage.exit_code());
+        }
         Err(error) => {
             // Help and version go to standard output with code 0, mistakes to standard error with code 2.
             let code = if error.use_stderr() { 2 } else { 0 };
@@ -142,6 +162,9 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Answer, Failure> {
         Verb::Verify(flags) => return verify::run(&flags, &cli.flags, terminal),
         Verb::Bundle(flags) => bundle::run(&flags, &cli.flags, terminal),
         Verb::Push(flags) => push::run(&flags, &cli.flags, terminal),
+        Verb::Copy(flags) => copy::run(&flags, &cli.flags, terminal),
+        Verb::Login(flags) => login::login(&flags, &cli.flags, terminal),
+        Verb::Logout(flags) => login::logout(&flags, &cli.flags, terminal),
         Verb::Diff(flags) => {
             let is_same = diff::run(&flags, &cli.flags, terminal)?;
             return Ok(if is_same { Answer::Yes } else { Answer::No });

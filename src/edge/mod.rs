@@ -4,6 +4,7 @@ pub mod base;
 mod blocking;
 pub mod build;
 pub mod bundle;
+pub mod copy;
 pub mod diff_files;
 pub mod disk;
 pub mod fetch;

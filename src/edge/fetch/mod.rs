@@ -27,7 +27,6 @@ pub(crate) use retry::{Retry, Retryable, retrying};
 pub(crate) use transport::{Clients, Payload, Request, Transport};
 pub(crate) use words::words;
 
-
 use super::progress::{Progress, Silent, TaskId};
 use super::store::{FileBlob, Store};
 use crate::oci::Digest;

@@ -68,7 +68,9 @@ pub(super) fn permissions(host: &str, repository: &str, words: &str) -> Option<S
 
 /// Returns the account in `User: arn:aws:sts::111122223333:assumed-role/...` if it is not the registry's.
 fn foreign<'a>(words: &'a str, ecr: &PrivateEcr) -> Option<&'a str> {
-    let arn = words.split_whitespace().find(|word| word.starts_with("arn:"))?;
+    let arn = words
+        .split_whitespace()
+        .find(|word| word.starts_with("arn:"))?;
     let account = arn.split(':').nth(4)?;
     (account.len() == 12 && account != ecr.account).then_some(account)
 }

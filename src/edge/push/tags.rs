@@ -102,7 +102,13 @@ mod tests {
             ("c", None),
         ];
         let tags = found(&some).expect("tags");
-        assert_eq!(tags, [vec!["1.0".to_owned(), "latest".to_owned()], vec!["2.0".to_owned()]]);
+        assert_eq!(
+            tags,
+            [
+                vec!["1.0".to_owned(), "latest".to_owned()],
+                vec!["2.0".to_owned()]
+            ]
+        );
         for bad in [&[("a", None)][..], &[("a", Some("1")), ("b", Some("x:1"))]] {
             assert!(matches!(found(bad), Err(PushError::Tags { .. })), "{bad:?}");
         }

@@ -24,7 +24,10 @@ struct Counted {
 impl<'a> Total<'a> {
     /// Begins to count what `shipment` holds.
     pub(super) fn begin(each: &'a dyn Progress, shipment: &Shipment) -> Self {
-        let blobs = shipment.layers().values().chain(shipment.configs().values());
+        let blobs = shipment
+            .layers()
+            .values()
+            .chain(shipment.configs().values());
         let size = blobs.map(|(descriptor, _)| descriptor.size).sum();
         Self {
             each,

@@ -70,12 +70,16 @@ impl Diagnose for AmazonError {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::NoCredentials(_) => "name a profile (AWS_PROFILE) or run `aws sso login`; in CI let the job assume a \
+            Self::NoCredentials(_) => {
+                "name a profile (AWS_PROFILE) or run `aws sso login`; in CI let the job assume a \
                                        role that may push"
-                .to_owned(),
+                    .to_owned()
+            }
             Self::Chain { why, profile } => renew(why, profile.as_deref()),
             Self::Refused { action, code, .. } => refused(action, code),
-            Self::Answer { .. } => "check AWS_ENDPOINT_URL and the profile's `endpoint_url`".to_owned(),
+            Self::Answer { .. } => {
+                "check AWS_ENDPOINT_URL and the profile's `endpoint_url`".to_owned()
+            }
             Self::Fetch(error) => return error.hint(),
         })
     }
