@@ -17,16 +17,19 @@
 //! | [`accounts`], [`source`], [`root`] | users, the source tree, a base's merged root | no |
 //! | [`recipe`], [`lock`], [`lock_diff`] | what a person writes, what is pinned, what moved | no |
 //! | [`plan`], [`build`], [`image`] | inputs and layers, an image from them, its documents | no |
+//! | [`provenance`] | what rebuilding an image needs, as an artifact that refers to it | no |
+//! | [`diff`] | two images: at which level they are the same, and what differs | no |
 //! | [`diagnose`] | what an error means: exit code and hint | no |
 //! | [`edge`] | network, disk, clock, environment | yes |
 //! | [`cli`] | one file per verb: flags in, one call, output | yes |
 //!
-//! Arrows point one way: `oci` ← `layer` ← `rpm`, `python`, … ← `plan`, `build` ← `edge` ← `cli` ← `main`.
+//! Arrows point one way: `oci` ← `layer` ← `rpm`, `python`, … ← `plan`, `build`, `diff` ← `edge` ← `cli` ← `main`.
 
 pub mod accounts;
 pub mod build;
 pub mod cli;
 pub mod diagnose;
+pub mod diff;
 pub mod edge;
 pub mod image;
 pub mod layer;
@@ -34,6 +37,7 @@ pub mod lock;
 pub mod lock_diff;
 pub mod oci;
 pub mod plan;
+pub mod provenance;
 pub mod python;
 pub mod recipe;
 pub mod root;

@@ -8,9 +8,11 @@ use super::tools::Tools;
 use crate::edge::Edges;
 use crate::edge::build::{self, Built, Job};
 use crate::edge::project::Project;
+use crate::edge::provenance;
 use crate::lock::Lock;
 use crate::oci::Platform;
 use crate::plan;
+use crate::provenance::Written;
 use crate::recipe::{Args, Stage};
 
 /// Flags that say how a recipe is built.
@@ -28,6 +30,9 @@ pub(super) struct HowFlags {
     /// How many threads compress; all cores by default. The bytes do not depend on it
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Leave out the record of the build: recipe, lock, source listing, build arguments, commit
+    #[arg(long)]
+    no_provenance: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -40,10 +45,11 @@ enum StageFlag {
 pub(super) struct HowPlan {
     pub(super) args: Args,
     pub(super) epoch: i64,
-    lock: Lock,
+    lock: Written<Lock>,
     pub(super) platforms: Vec<Platform>,
     stage: Stage,
     threads: usize,
+    records: bool,
 }
 
 impl HowFlags {
@@ -52,14 +58,19 @@ impl HowFlags {
         self.platform.is_empty() && self.set.is_empty() && self.stage == StageFlag::Runtime
     }
 
+    /// Tells whether the record of the build is wanted.
+    pub(super) fn records(&self) -> bool {
+        !self.no_provenance
+    }
+
     /// Reads the lock and settles arguments, before anything is fetched.
     pub(super) fn plan(&self, project: &Project) -> Result<HowPlan, Failure> {
-        let lock = project.fresh_lock()?;
+        let lock = project.fresh_written_lock()?;
         let set = settings(&self.set)?;
         let args = Args::settle(&project.recipe, &set, |name| std::env::var(name).ok())?;
         Ok(HowPlan {
             args,
-            epoch: epoch(lock.epoch)?,
+            epoch: epoch(lock.value.epoch)?,
             lock,
             platforms: plan::choose(&project.recipe, &self.platform),
             stage: match self.stage {
@@ -69,6 +80,7 @@ impl HowFlags {
             threads: self
                 .threads
                 .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+            records: self.records(),
         })
     }
 }
@@ -83,7 +95,7 @@ impl HowPlan {
     ) -> Result<Built, Failure> {
         let job = Job {
             project,
-            lock: &self.lock,
+            lock: &self.lock.value,
             args: &self.args,
             platforms: &self.platforms,
             stage: self.stage,
@@ -98,7 +110,12 @@ impl HowPlan {
             progress: &*tools.progress,
             tell: &tell,
         };
-        Ok(build::build(&tools.runtime, &job, &edges)?)
+        let mut built = build::build(&tools.runtime, &job, &edges)?;
+        if self.records {
+            let record = provenance::gather(&job, &self.lock.text, &built.source, &tell)?;
+            built.attach(&record);
+        }
+        Ok(built)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The command line: flags every verb takes, one file per verb, errors and exit codes.
 
+mod account;
 mod build;
+mod diff;
 mod failure;
 mod how;
 mod lock;
@@ -14,6 +16,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::diagnose::Class;
 use crate::edge::progress::Mode;
 use failure::Failure;
 use terminal::Terminal;
@@ -68,13 +71,28 @@ enum Verb {
     Build(build::BuildFlags),
     /// Push an image, or what a recipe builds, to a registry
     Push(push::PushFlags),
-    /// Print the JSON Schema of recipes
-    Schema,
+    /// Compare two images and say what differs
+    Diff(diff::DiffFlags),
+    /// Print the JSON Schema of recipes, or of what a verb prints with --json
+    Schema {
+        /// Which schema
+        #[arg(value_enum, default_value = "recipe")]
+        what: SchemaOf,
+    },
     /// Print a completion script for a shell
     Completions {
         /// bash, zsh, fish, elvish or powershell
         shell: clap_complete::Shell,
     },
+}
+
+/// What there are schemas of.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum SchemaOf {
+    /// recipe.toml
+    Recipe,
+    /// What `imgbuild diff --json` prints
+    Diff,
 }
 
 /// Runs the command line `arguments` and returns the exit code.
@@ -90,7 +108,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let terminal = Terminal::new(cli.flags.json, cli.flags.quiet, cli.flags.verbose);
     match run(cli, &terminal) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(Class::No.exit_code()),
         Err(failure) => {
             terminal.failure(&failure);
             ExitCode::from(failure.class.exit_code())
@@ -98,14 +117,30 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(cli: Cli, terminal: &Terminal) -> Result<(), Failure> {
+/// What a verb that asks something comes to.
+#[derive(Clone, Copy)]
+enum Answer {
+    /// Done, the same.
+    Yes,
+    /// It differs; what was asked for is printed.
+    No,
+}
+
+fn run(cli: Cli, terminal: &Terminal) -> Result<Answer, Failure> {
     match cli.verb {
         Verb::Lock(flags) => lock::run(&flags, &cli.flags, terminal),
         Verb::Build(flags) => build::run(&flags, &cli.flags, terminal),
         Verb::Push(flags) => push::run(&flags, &cli.flags, terminal),
-        Verb::Schema => {
-            let schema = serde_json::to_string_pretty(&crate::recipe::json_schema())
-                .expect("a Value always serialises");
+        Verb::Diff(flags) => {
+            let is_same = diff::run(&flags, &cli.flags, terminal)?;
+            return Ok(if is_same { Answer::Yes } else { Answer::No });
+        }
+        Verb::Schema { what } => {
+            let schema = match what {
+                SchemaOf::Recipe => crate::recipe::json_schema(),
+                SchemaOf::Diff => crate::diff::json_schema(),
+            };
+            let schema = serde_json::to_string_pretty(&schema).expect("a Value always serialises");
             terminal.data(&schema)
         }
         Verb::Completions { shell } => {
@@ -113,5 +148,6 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<(), Failure> {
             clap_complete::generate(shell, &mut Cli::command(), "imgbuild", &mut script);
             terminal.data(String::from_utf8_lossy(&script).trim_end())
         }
-    }
+    }?;
+    Ok(Answer::Yes)
 }

@@ -8,7 +8,7 @@ use super::Edges;
 use super::base::{Base, BaseError, BaseShop};
 use super::fetch::{FetchError, Input};
 use super::image_source::{ImageSource, ImageSourceError};
-use super::layout::{self, Format, LayoutError, Parts};
+use super::layout::{self, Companion, Format, LayoutError, Parts};
 use super::project::Project;
 use super::push::Shipment;
 use super::source_walk::{self, WalkError};
@@ -25,8 +25,10 @@ use crate::layer::write::Layer;
 use crate::lock::Lock;
 use crate::oci::{Descriptor, DiffId, Digest, Platform};
 use crate::plan::{self, Plan, PlanError};
+use crate::provenance::Provenance;
 use crate::recipe::{Args, Stage};
 use crate::rpm::payload::Spool;
+use crate::source::SourceList;
 
 /// What to build.
 pub struct Job<'a> {
@@ -52,6 +54,10 @@ pub struct Built {
     pub images: Vec<Image>,
     /// The index, for several platforms.
     pub index: Option<(Descriptor, Vec<u8>)>,
+    /// What the copy rules found.
+    pub source: SourceList,
+    /// What refers to it.
+    companions: Vec<Companion>,
     store: Store,
 }
 
@@ -158,6 +164,8 @@ pub fn build(
     Ok(Built {
         images,
         index,
+        source,
+        companions: Vec::new(),
         store: edges.store.clone(),
     })
 }
@@ -225,6 +233,9 @@ pub fn write(
         parts.name(top.clone(), Some(tag.tag()));
         parts.docker_tag(tag.with_name(name));
     }
+    for companion in &built.companions {
+        parts.attach(companion);
+    }
     layout::write(output, format, &parts)?;
     Ok(top.digest)
 }
@@ -246,7 +257,16 @@ impl Built {
                 shipment.add_manifest(image.descriptor.clone(), image.manifest.clone());
             }
         }
+        for companion in &self.companions {
+            shipment.attach(companion.clone());
+        }
         Ok(shipment)
+    }
+
+    /// Has the record of the build go with it.
+    pub fn attach(&mut self, provenance: &Provenance) {
+        let attachment = provenance.artifact(self.top().0);
+        self.companions.push(attachment.into());
     }
 
     /// Returns the index, or the manifest of the only image.

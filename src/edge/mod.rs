@@ -3,18 +3,22 @@
 pub mod base;
 mod blocking;
 pub mod build;
+pub mod diff_files;
 pub mod disk;
 pub mod fetch;
 pub mod image_source;
 pub mod layout;
 pub mod progress;
 pub mod project;
+pub mod provenance;
 pub mod push;
 pub mod registry;
 pub mod resolve;
+pub mod revision;
 pub mod seal_secret;
 pub mod source_walk;
 pub mod store;
+pub mod subject;
 pub mod tag;
 pub mod user_config;
 

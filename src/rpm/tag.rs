@@ -217,6 +217,13 @@ pub fn name(tag: u32) -> Option<&'static str> {
         PAYLOADDIGEST => "Payloaddigest",
         PAYLOADDIGESTALGO => "Payloaddigestalgo",
         INSTALLTIME => "Installtime",
+        INSTALLTID => "Installtid",
+        INSTALLCOLOR => "Installcolor",
+        SIGMD5 => "Sigmd5",
+        SIGPGP => "Sigpgp",
+        RSAHEADER => "Rsaheader",
+        SHA1HEADER => "Sha1header",
+        SHA256HEADER => "Sha256header",
         _ => return None,
     })
 }

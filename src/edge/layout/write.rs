@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::copy::copy_to_file;
 use super::error::LayoutError;
+use super::referrers::LIST;
 use super::stage::{Target, owner_may, replaceable, sync_folder};
 use super::{BlobSource, Format, Parts, archive};
 use crate::edge::disk::DiskError;
@@ -118,11 +119,15 @@ fn docker_manifest(manifest: &crate::oci::manifest::Manifest, tags: &[String]) -
 impl Parts {
     /// Returns the bytes of `index.json`.
     pub(super) fn index(&self) -> Vec<u8> {
-        json::canonical(&json!({
+        let mut index = json!({
             "schemaVersion": 2,
             "mediaType": media_type::INDEX,
             "manifests": self.images,
-        }))
+        });
+        if let Some(list) = &self.list {
+            index["annotations"] = json!({ LIST: list });
+        }
+        json::canonical(&index)
     }
 
     /// Returns the image manifests that `index.json` leads to, having checked that all blobs they name are there.

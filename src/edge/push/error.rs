@@ -1,11 +1,12 @@
 //! Why an image could not be pushed.
 
-use super::again;
-use super::ecr::Ecr;
+use std::path::PathBuf;
+
+use super::{again, ecr};
 use crate::diagnose::{Class, Diagnose};
 use crate::edge::fetch::FetchError;
 use crate::edge::layout::LayoutError;
-use crate::edge::registry::RegistryError;
+use crate::edge::registry::{Ecr, RegistryError};
 use crate::oci::manifest::Document;
 use crate::oci::{Digest, Reference};
 
@@ -15,6 +16,14 @@ pub enum PushError {
     /// A tag that no registry takes.
     #[error("`{0}` is not a tag: wanted letters, digits, `_`, `.` and `-`, at most 128")]
     Tag(String),
+    /// All tags of a layout cannot be pushed to one repository.
+    #[error("{}: {why}", path.display())]
+    Tags {
+        /// The layout or archive.
+        path: PathBuf,
+        /// What is wrong with its tags.
+        why: String,
+    },
     /// The image on disk is not there or not whole.
     #[error(transparent)]
     Layout(#[from] LayoutError),
@@ -186,7 +195,7 @@ fn shape(bytes: &[u8]) -> Option<&'static str> {
 impl Diagnose for PushError {
     fn class(&self) -> Class {
         match self {
-            Self::Tag(_) => Class::Usage,
+            Self::Tag(_) | Self::Tags { .. } => Class::Usage,
             Self::Layout(error) => error.class(),
             Self::OtherDigest { .. } | Self::Astray { .. } => Class::Integrity,
             Self::Immutable { .. } => Class::Immutable,
@@ -198,6 +207,9 @@ impl Diagnose for PushError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Tag(_) => None,
+            Self::Tags { .. } => {
+                Some("push one image at a time: oci:DIR:TAG, and --tag for each tag".to_owned())
+            }
             Self::Layout(error) => error.hint(),
             Self::OtherDigest { .. } => {
                 Some("leave the digest out of the reference, or push the image that has it".to_owned())
@@ -210,12 +222,11 @@ impl Diagnose for PushError {
             ),
             Self::Missing {
                 host, repository, ..
-            } => Some(match Ecr::of(host) {
-                Some(ecr) => ecr.create(repository),
-                None => format!(
+            } => Some(ecr::create(host, repository).unwrap_or_else(|| {
+                format!(
                     "create the repository {repository} on {host}; some registries answer so when a login is missing"
-                ),
-            }),
+                )
+            })),
             Self::Denied(denied) => Some(denied.hint()),
             Self::Manifest { error, shape } => {
                 shape.map(str::to_owned).or_else(|| again::hint(error))
@@ -241,15 +252,18 @@ impl Diagnose for PushError {
 impl Denied {
     fn hint(&self) -> String {
         let (host, repository) = (&self.host, &self.repository);
-        match (Ecr::of(host), self.anonymous) {
-            (Some(ecr), true) => ecr.login(),
-            (Some(ecr), false) => ecr.permissions(repository),
-            (None, true) => format!(
-                "log in first, for example: docker login {host}; or pass --username and --password-stdin"
-            ),
-            (None, false) => format!(
-                "these credentials need the permission to push to {repository} (repository:{repository}:pull,push)"
-            ),
+        if self.anonymous {
+            ecr::login(host).unwrap_or_else(|| {
+                format!(
+                    "log in first: imgbuild login {host} --username NAME --password-stdin; or pass these flags here"
+                )
+            })
+        } else {
+            ecr::permissions(host, repository, self.error.words()).unwrap_or_else(|| {
+                format!(
+                    "these credentials need the permission to push to {repository} (repository:{repository}:pull,push)"
+                )
+            })
         }
     }
 }

@@ -3,18 +3,25 @@
 //! Until everything is there no tag moves, so that who pulls gets the old image or the new one.
 
 mod again;
+mod attach;
 mod ecr;
 mod error;
 mod shipment;
 mod source;
+mod tags;
+mod total;
 
 use std::collections::BTreeMap;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
+pub use attach::Attachments;
 pub use error::PushError;
 pub use shipment::Shipment;
 pub use source::{PushSource, PushSourceError};
+pub use tags::all_tags;
+
+use total::Total;
 
 use super::layout::BlobSource;
 use super::progress::Progress;
@@ -43,6 +50,8 @@ pub struct Pushed {
     pub bytes: u64,
     /// The tags that led to it before.
     pub already: Vec<String>,
+    /// What refers to it there, by its digest.
+    pub attached: Vec<Digest>,
 }
 
 impl Destination {
@@ -109,11 +118,12 @@ pub async fn push(
     let repository = registry
         .repository(reference)
         .map_err(PushError::at(reference))?;
+    let progress = Total::begin(progress, shipment);
     let push = Push {
         repository,
         shipment,
         reference,
-        progress,
+        progress: &progress,
     };
     let (already, missing) = push.look(&destination.tags).await?;
     let mut pushed = Pushed {
@@ -123,6 +133,7 @@ pub async fn push(
         skipped: 0,
         bytes: 0,
         already,
+        attached: Vec::new(),
     };
     for tag in &pushed.already {
         tell(&format!("{}:{tag} is already there", reference.name()));
@@ -150,6 +161,9 @@ pub async fn push(
             push.manifest(descriptor, bytes).await?;
         }
     }
+    // Before the tags: who finds the image by one finds what refers to it too.
+    pushed.attached = push.attach(tell).await?;
+    progress.end();
     for (tag, before) in missing {
         push.tag(tag, before).await?;
         tell(&format!("tagged {}:{tag}", reference.name()));
@@ -162,7 +176,7 @@ struct Push<'a> {
     repository: Repository,
     shipment: &'a Shipment,
     reference: &'a Reference,
-    progress: &'a dyn Progress,
+    progress: &'a Total<'a>,
 }
 
 impl Push<'_> {
@@ -239,7 +253,10 @@ impl Push<'_> {
     ) -> Result<Option<Sent>, PushError> {
         let digest = descriptor.digest;
         match self.repository.has(digest).await {
-            Ok(true) => return Ok(None),
+            Ok(true) => {
+                self.progress.spare(descriptor.size);
+                return Ok(None);
+            }
             // As for manifests.
             Ok(false)
             | Err(RegistryError::Denied {
@@ -250,10 +267,11 @@ impl Push<'_> {
         let upload = self
             .repository
             .upload(digest, source.random_read(), mount, self.progress);
-        upload
-            .await
-            .map(Some)
-            .map_err(PushError::at(self.reference))
+        let sent = upload.await.map_err(PushError::at(self.reference))?;
+        if sent == Sent::Mounted {
+            self.progress.spare(descriptor.size);
+        }
+        Ok(Some(sent))
     }
 
     /// Puts a manifest under its digest.

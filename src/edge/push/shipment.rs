@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::super::layout::{BlobSource, ImagePath, Layout, LayoutError};
+use super::super::layout::{BlobSource, Companion, ImagePath, Layout, LayoutError};
+use super::Attachments;
 use crate::oci::manifest::Document;
 use crate::oci::{Descriptor, Digest, Reference};
 
@@ -24,6 +25,8 @@ pub struct Shipment {
     manifests: Vec<(Descriptor, Vec<u8>)>,
     top: (Descriptor, Vec<u8>),
     base: Option<Reference>,
+    companions: Vec<Companion>,
+    attachments: Attachments,
 }
 
 #[derive(Deserialize)]
@@ -41,6 +44,8 @@ impl Shipment {
             configs: BTreeMap::new(),
             manifests: Vec::new(),
             base: base_of(&bytes),
+            companions: Vec::new(),
+            attachments: Attachments::default(),
             top: (top, bytes),
         }
     }
@@ -56,6 +61,7 @@ impl Shipment {
         let mut shipment = Self::new(named(top, &document), bytes);
         let mut seen = BTreeSet::from([shipment.top.0.digest]);
         shipment.collect(&layout, &document, &mut seen, 0)?;
+        shipment.companions = layout.referrers(shipment.top.0.digest)?;
         Ok(shipment)
     }
 
@@ -112,6 +118,32 @@ impl Shipment {
             self.base = base_of(&bytes);
         }
         self.manifests.push((descriptor, bytes));
+    }
+
+    /// Adds something that refers to the image.
+    pub fn attach(&mut self, companion: Companion) {
+        self.companions.push(companion);
+    }
+
+    /// Returns what refers to the image.
+    #[must_use]
+    pub fn companions(&self) -> &[Companion] {
+        &self.companions
+    }
+
+    /// Says what to do where what refers to the image is not taken.
+    pub fn set_attachments(&mut self, attachments: Attachments) {
+        self.attachments = attachments;
+    }
+
+    /// Returns what to do where what refers to the image is not taken.
+    pub(super) fn attachments(&self) -> Attachments {
+        self.attachments
+    }
+
+    /// Leaves out what refers to the image and for which `keep` is false.
+    pub fn retain_companions(&mut self, keep: impl Fn(&Companion) -> bool) {
+        self.companions.retain(keep);
     }
 
     /// Returns the manifest or index that tags lead to.

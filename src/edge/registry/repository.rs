@@ -165,6 +165,16 @@ impl Repository {
         media_type: &str,
         bytes: &[u8],
     ) -> Result<(), RegistryError> {
+        self.put(identifier, media_type, bytes).await.map(|_| ())
+    }
+
+    /// The same; returns the `subject` of the manifest, if the registry says that it understood it.
+    pub(super) async fn put(
+        &self,
+        identifier: &str,
+        media_type: &str,
+        bytes: &[u8],
+    ) -> Result<Option<String>, RegistryError> {
         let place = &self.place(identifier);
         let url = place.url(&["manifests", identifier]);
         let transport = self.registry.transport(place, &url)?;
@@ -174,13 +184,11 @@ impl Repository {
         let _slot = self.registry.fetcher.slot().await;
         retrying(transport.patience(), |_| async move {
             let response = self.registry.ask(transport, place, request).await?;
-            let said = response
-                .headers()
-                .get("docker-content-digest")
-                .and_then(|value| value.to_str().ok());
+            let header = |name| response.headers().get(name)?.to_str().ok();
+            let said = header("docker-content-digest");
             // Other algorithms than SHA-256 are another name of the same bytes.
             match said.filter(|said| said.starts_with("sha256:") && **said != wanted.to_string()) {
-                None => Ok(()),
+                None => Ok(header("oci-subject").map(str::to_owned)),
                 Some(said) => Err(RegistryError::Stored {
                     what: place.what.clone(),
                     wanted,

@@ -14,6 +14,7 @@ use super::tree::{Tree, TreeError};
 use crate::diagnose::{Class, Diagnose};
 use crate::oci::{DiffId, Digest};
 
+pub use super::tar::form::Form;
 pub use super::tar::read::{RawEntry, RawKind, TarError};
 pub use unpacked::TooLarge;
 
@@ -185,11 +186,37 @@ pub fn entries<E: From<ReadError>>(
     mut visit: impl FnMut(RawEntry, &mut dyn Read) -> Result<(), E>,
 ) -> Result<(DiffId, u64), E> {
     let tar = Unpacked::open(reader, options).map_err(ReadError::Open)?;
-    let mut archive = Archive::new(tar);
+    walk(Archive::new(tar), options, |entry, _, content| {
+        visit(entry, content)
+    })
+}
+
+/// The same, with how each entry is written.
+///
+/// # Errors
+/// As for [`entries`].
+pub fn entries_with_form<E: From<ReadError>>(
+    reader: impl Read,
+    options: &ReadOptions,
+    mut visit: impl FnMut(RawEntry, Form, &mut dyn Read) -> Result<(), E>,
+) -> Result<(DiffId, u64), E> {
+    let tar = Unpacked::open(reader, options).map_err(ReadError::Open)?;
+    walk(Archive::with_forms(tar), options, |entry, form, content| {
+        let form = form.expect("the archive takes forms down");
+        visit(entry, form, content)
+    })
+}
+
+fn walk<E: From<ReadError>>(
+    mut archive: Archive<Unpacked<'_>>,
+    options: &ReadOptions,
+    mut visit: impl FnMut(RawEntry, Option<Form>, &mut dyn Read) -> Result<(), E>,
+) -> Result<(DiffId, u64), E> {
     let (mut count, mut metadata) = (0, 0);
     while let Some(entry) = archive.next_entry().map_err(ReadError::from)? {
         count += 1;
-        metadata += metadata_size(&entry);
+        let form = archive.take_form();
+        metadata += metadata_size(&entry) + form.as_ref().map_or(0, Form::metadata_size);
         if count > options.entries {
             let limit = options.entries;
             return Err(ReadError::TooManyEntries { limit }.into());
@@ -198,7 +225,7 @@ pub fn entries<E: From<ReadError>>(
             let limit = options.metadata;
             return Err(ReadError::TooMuchMetadata { limit }.into());
         }
-        visit(entry, &mut archive)?;
+        visit(entry, form, &mut archive)?;
     }
     Ok(archive.finish().map_err(ReadError::from)?.finish())
 }

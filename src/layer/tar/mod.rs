@@ -3,6 +3,7 @@
 //! ustar and PAX are <https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html>; whiteouts are
 //! <https://github.com/opencontainers/image-spec/blob/main/layer.md>.
 
+pub mod form;
 mod header;
 mod number;
 pub mod read;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
+use super::form::{Form, FormWriter};
 use super::header::{Header, parse_pax, until_nul};
 use super::number::{decimal, time};
 use super::{BLOCK, XATTR_PREFIX, is_of_the_host, padding};
@@ -139,6 +140,8 @@ pub(crate) struct Archive<R> {
     /// Content and padding of the current entry that were not read yet.
     content: u64,
     padding: u64,
+    /// Takes down how the current entry is written, if that is wanted.
+    form: Option<FormWriter>,
 }
 
 /// What extended headers said about the entry that follows them.
@@ -156,12 +159,30 @@ impl<R: Read> Archive<R> {
             offset: 0,
             content: 0,
             padding: 0,
+            form: None,
         }
+    }
+
+    /// The same, to be asked for the form of entries.
+    pub(crate) fn with_forms(reader: R) -> Self {
+        Self {
+            form: Some(FormWriter::default()),
+            ..Self::new(reader)
+        }
+    }
+
+    /// Returns how the current entry is written, once; none if forms are not taken down.
+    pub(crate) fn take_form(&mut self) -> Option<Form> {
+        self.form.as_mut().map(FormWriter::finish)
     }
 
     /// Returns the next entry; none at the end of the archive, which may be before the end of the stream.
     pub(crate) fn next_entry(&mut self) -> Result<Option<RawEntry>, TarError> {
         let mut extended = Extended::default();
+        self.skip_rest()?;
+        if let Some(form) = &mut self.form {
+            form.begin(self.offset);
+        }
         loop {
             self.skip_rest()?;
             let offset = self.offset;
@@ -174,11 +195,17 @@ impl<R: Read> Archive<R> {
             };
             let header = Header { block, offset };
             header.check_sum()?;
+            if let Some(form) = &mut self.form {
+                form.header(&header.block);
+            }
             let flag = header.block[156];
             let slot = match flag {
                 b'x' => {
                     let data = self.extended(&header)?;
                     let records = parse_pax(&data).ok_or(TarError::Pax { offset })?;
+                    if let Some(form) = &mut self.form {
+                        form.records(&records, b"");
+                    }
                     if extended.pax.replace(records).is_some() {
                         return Err(TarError::ExtendedTwice { offset });
                     }
@@ -186,7 +213,10 @@ impl<R: Read> Archive<R> {
                 }
                 // Unpackers of images ignore global headers, so what they say is not true of the image.
                 b'g' => {
-                    self.extended(&header)?;
+                    let data = self.extended(&header)?;
+                    if let (Some(form), Some(records)) = (&mut self.form, parse_pax(&data)) {
+                        form.records(&records, b"global ");
+                    }
                     continue;
                 }
                 b'L' => &mut extended.path,
@@ -305,6 +335,9 @@ impl<R: Read> Archive<R> {
         let mut data = vec![0; size as usize];
         self.exactly(&mut data)?;
         self.padding = padding(size);
+        if let Some(form) = &mut self.form {
+            form.extended(&data);
+        }
         Ok(data)
     }
 

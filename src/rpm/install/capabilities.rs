@@ -2,8 +2,8 @@
 //!
 //! Text: `cap_from_text(3)` of libcap. Bytes: version 2 of `struct vfs_cap_data`, `linux/capability.h`.
 
-/// Names by number, `linux/capability.h`.
-const NAMES: [&str; 41] = [
+/// Names of capabilities by number, `linux/capability.h`.
+pub const CAPABILITY_NAMES: [&str; 41] = [
     "cap_chown",
     "cap_dac_override",
     "cap_dac_read_search",
@@ -109,9 +109,9 @@ fn apply(clause: &str, sets: &mut Sets) -> Result<(), CapabilityError> {
     let mut mask = 0;
     for name in names.split(',').filter(|_| !names.is_empty()) {
         mask |= match name.to_ascii_lowercase().as_str() {
-            "all" => (1 << NAMES.len()) - 1,
+            "all" => (1 << CAPABILITY_NAMES.len()) - 1,
             lower => {
-                let number = NAMES.iter().position(|known| *known == lower);
+                let number = CAPABILITY_NAMES.iter().position(|known| *known == lower);
                 1 << number.ok_or_else(|| CapabilityError::Name(name.to_owned()))?
             }
         };
@@ -121,7 +121,7 @@ fn apply(clause: &str, sets: &mut Sets) -> Result<(), CapabilityError> {
         if !rest.starts_with('=') {
             return Err(malformed());
         }
-        mask = (1 << NAMES.len()) - 1;
+        mask = (1 << CAPABILITY_NAMES.len()) - 1;
     }
     while let Some(operator) = rest.chars().next() {
         rest = &rest[1..];

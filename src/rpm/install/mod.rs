@@ -13,7 +13,7 @@ mod paths;
 
 use std::collections::BTreeMap;
 
-pub use self::capabilities::{CapabilityError, capability_xattr};
+pub use self::capabilities::{CAPABILITY_NAMES, CapabilityError, capability_xattr};
 pub use self::error::{InstallError, OwnerKind};
 
 use self::claims::{Claims, Outcome};
