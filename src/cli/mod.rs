@@ -2,10 +2,12 @@
 
 mod account;
 mod build;
+mod copy;
 mod diff;
 mod failure;
 mod how;
 mod lock;
+mod login;
 mod push;
 mod terminal;
 mod tools;
@@ -71,6 +73,12 @@ enum Verb {
     Build(build::BuildFlags),
     /// Push an image, or what a recipe builds, to a registry
     Push(push::PushFlags),
+    /// Copy an image between registries, layouts and archives, byte for byte
+    Copy(copy::CopyFlags),
+    /// Check a password with a registry and keep it for imgbuild, Docker and podman
+    Login(login::LoginFlags),
+    /// Forget the password of a registry
+    Logout(login::LogoutFlags),
     /// Compare two images and say what differs
     Diff(diff::DiffFlags),
     /// Print the JSON Schema of recipes, or of what a verb prints with --json
@@ -131,6 +139,9 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Answer, Failure> {
         Verb::Lock(flags) => lock::run(&flags, &cli.flags, terminal),
         Verb::Build(flags) => build::run(&flags, &cli.flags, terminal),
         Verb::Push(flags) => push::run(&flags, &cli.flags, terminal),
+        Verb::Copy(flags) => copy::run(&flags, &cli.flags, terminal),
+        Verb::Login(flags) => login::login(&flags, &cli.flags, terminal),
+        Verb::Logout(flags) => login::logout(&flags, &cli.flags, terminal),
         Verb::Diff(flags) => {
             let is_same = diff::run(&flags, &cli.flags, terminal)?;
             return Ok(if is_same { Answer::Yes } else { Answer::No });

@@ -3,6 +3,7 @@
 pub mod base;
 mod blocking;
 pub mod build;
+pub mod copy;
 pub mod diff_files;
 pub mod disk;
 pub mod fetch;

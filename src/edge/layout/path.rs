@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::Format;
+
 /// An image on disk: where, and which one if there are several.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ImagePath {
@@ -43,6 +45,16 @@ impl ImagePath {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns the form that the scheme asks for; a layout without one.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        match self.scheme {
+            Some("oci-archive") => Format::OciArchive,
+            Some("docker-archive") => Format::DockerArchive,
+            _ => Format::Oci,
+        }
     }
 
     /// Returns the tag, if one was written.

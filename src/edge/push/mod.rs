@@ -18,6 +18,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 pub use attach::Attachments;
 pub use error::PushError;
 pub use shipment::Shipment;
+pub(super) use shipment::entry;
 pub use source::{PushSource, PushSourceError};
 pub use tags::all_tags;
 

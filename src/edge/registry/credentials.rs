@@ -126,6 +126,11 @@ impl Credentials {
         Self { aws: true, ..self }
     }
 
+    /// Returns the files, in the order in which they are asked; the last is Docker's, or the only one.
+    pub(super) fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
     /// Tells whether AWS may be asked.
     pub(super) fn asks_aws(&self) -> bool {
         self.aws
@@ -228,7 +233,7 @@ impl AuthFile {
 }
 
 /// Returns the host of a key such as `host`, `host/namespace` or `https://host/v1/`.
-fn key_host(key: &str) -> &str {
+pub(super) fn key_host(key: &str) -> &str {
     key_name(key).split('/').next().unwrap_or_default()
 }
 

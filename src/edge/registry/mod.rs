@@ -11,6 +11,7 @@ mod credentials;
 mod error;
 mod helper;
 mod hush;
+mod login;
 mod realm;
 mod referrers;
 mod repository;
@@ -21,9 +22,16 @@ pub use amazon::AmazonError;
 pub use client::Registry;
 pub use credentials::{Credential, Credentials};
 pub use error::RegistryError;
+pub use login::{Asked, LoginError, forget, keep};
 pub use referrers::Attached;
 pub use repository::{Mount, Repository};
 pub use upload::Sent;
 
 pub(crate) use amazon::{Ecr, PrivateEcr};
 pub(crate) use client::MANIFEST_LIMIT;
+
+/// Tells whether a host is a registry of Amazon ECR, whose passwords AWS gives.
+#[must_use]
+pub fn is_ecr(host: &str) -> bool {
+    Ecr::of(host).is_some()
+}
