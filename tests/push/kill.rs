@@ -47,7 +47,7 @@ fn a_push_that_is_killed_at_any_byte_is_completed_by_the_next() {
         // Blobs are most of the bytes; the end, where tags are, is as worth a kill.
         let at = match seed % 2 {
             0 => random.below(total),
-            _ => total - 1 - random.below(total.min(8_000)),
+            _ => total - 1 - random.of_any_size(13).min(total - 1),
         };
         let repository = format!("kill/s{seed}");
         let image = format!("{}/{repository}:1.0", real.host);
