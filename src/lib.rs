@@ -17,12 +17,14 @@
 //! | [`accounts`], [`source`], [`root`] | users, the source tree, a base's merged root | no |
 //! | [`recipe`], [`lock`], [`lock_diff`] | what a person writes, what is pinned, what moved | no |
 //! | [`plan`], [`build`], [`image`] | inputs and layers, an image from them, its documents | no |
+//! | `abreast` | the same with many things, several at once | no |
 //! | [`diagnose`] | what an error means: exit code and hint | no |
 //! | [`edge`] | network, disk, clock, environment | yes |
 //! | [`cli`] | one file per verb: flags in, one call, output | yes |
 //!
 //! Arrows point one way: `oci` ← `layer` ← `rpm`, `python`, … ← `plan`, `build` ← `edge` ← `cli` ← `main`.
 
+mod abreast;
 pub mod accounts;
 pub mod build;
 pub mod cli;

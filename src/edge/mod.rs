@@ -6,6 +6,7 @@ pub mod build;
 pub mod disk;
 pub mod fetch;
 pub mod image_source;
+mod kept_layers;
 pub mod layout;
 pub mod progress;
 pub mod project;
@@ -15,6 +16,7 @@ pub mod resolve;
 pub mod seal_secret;
 pub mod source_walk;
 pub mod store;
+mod supply;
 pub mod tag;
 pub mod user_config;
 
