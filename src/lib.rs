@@ -21,12 +21,14 @@
 //! | [`provenance`] | what rebuilding an image needs, as an artifact that refers to it | no |
 //! | [`diff`] | two images: at which level they are the same, and what differs | no |
 //! | [`verify`] | what verifying an image came to, and the verdict | no |
+//! | `abreast` | the same with many things, several at once | no |
 //! | [`diagnose`] | what an error means: exit code and hint | no |
 //! | [`edge`] | network, disk, clock, environment | yes |
 //! | [`cli`] | one file per verb: flags in, one call, output | yes |
 //!
 //! Arrows point one way: `oci` ← `layer` ← `rpm`, `python`, … ← `plan`, `build`, `diff` ← `edge` ← `cli` ← `main`.
 
+mod abreast;
 pub mod accounts;
 pub mod build;
 pub mod bundle;
