@@ -1,10 +1,12 @@
 //! The command line: flags every verb takes, one file per verb, errors and exit codes.
 
+mod account;
 mod build;
 mod bundle;
 mod diff;
 mod failure;
 mod how;
+mod inspect;
 mod lock;
 mod push;
 mod terminal;
@@ -78,6 +80,8 @@ enum Verb {
     Push(push::PushFlags),
     /// Compare two images and say what differs
     Diff(diff::DiffFlags),
+    /// Show what an image is and holds, how it was built, and where its bytes went
+    Inspect(inspect::InspectFlags),
     /// Print the JSON Schema of recipes, or of what a verb prints with --json
     Schema {
         /// Which schema
@@ -142,6 +146,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Answer, Failure> {
             let is_same = diff::run(&flags, &cli.flags, terminal)?;
             return Ok(if is_same { Answer::Yes } else { Answer::No });
         }
+        Verb::Inspect(flags) => inspect::run(&flags, &cli.flags, terminal),
         Verb::Schema { what } => {
             let schema = match what {
                 SchemaOf::Recipe => crate::recipe::json_schema(),

@@ -8,6 +8,7 @@ pub mod diff_files;
 pub mod disk;
 pub mod fetch;
 pub mod image_source;
+pub mod inspect;
 mod kept_layers;
 pub mod layout;
 pub mod locked_keys;

@@ -207,7 +207,7 @@ impl FetchError {
     }
 
     /// Says what a transport error means.
-    pub(super) fn transport(url: &str, error: &reqwest::Error, stall: Duration) -> Self {
+    pub(crate) fn transport(url: &str, error: &reqwest::Error, stall: Duration) -> Self {
         let url = url.to_owned();
         let why = deepest(error);
         if why.contains("certificate") {

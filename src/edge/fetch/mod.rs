@@ -20,14 +20,12 @@ pub use error::FetchError;
 pub use mirror::{Mirror, MirrorError};
 pub use retry::Patience;
 
-pub(crate) use mirror::{authority, registry as registry_mirror, shown, shown_text};
+pub(crate) use mirror::{authority, is_loopback, registry as registry_mirror, shown, shown_text};
 pub(crate) use outgoing::{Fault, Outgoing};
 pub(crate) use receive::{Expected, document, from_store, into_store};
 pub(crate) use retry::{Retry, Retryable, retrying};
-pub(crate) use transport::{Payload, Request, Transport};
+pub(crate) use transport::{Clients, Payload, Request, Transport};
 pub(crate) use words::words;
-
-use mirror::is_loopback;
 
 use super::progress::{Progress, Silent, TaskId};
 use super::store::{FileBlob, Store};
@@ -42,7 +40,8 @@ pub struct FetchOptions {
     pub offline: bool,
     /// PEM certificates of authorities to trust besides the system's.
     pub ca_file: Option<PathBuf>,
-    /// Hosts (with port, if any) of registries that speak plain http. Loopback always does.
+    /// Hosts (with port, if any) that may speak plain http, and whose certificates are not looked at. Loopback may
+    /// always speak plain http.
     pub insecure_hosts: BTreeSet<String>,
     /// How to introduce oneself to servers.
     pub user_agent: String,

@@ -51,6 +51,15 @@ impl ImagePath {
         self.tag.as_deref()
     }
 
+    /// Returns the image with this tag at the same place.
+    #[must_use]
+    pub fn tagged(&self, tag: &str) -> Self {
+        Self {
+            tag: Some(tag.to_owned()),
+            ..self.clone()
+        }
+    }
+
     /// Returns the same with a relative path seen from `folder`.
     #[must_use]
     pub fn seen_from(&self, folder: &Path) -> Self {

@@ -2,6 +2,7 @@
 //!
 //! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>
 
+mod amazon;
 mod ask;
 mod auth;
 mod challenge;
@@ -9,11 +10,14 @@ mod client;
 mod credentials;
 mod error;
 mod helper;
+mod hush;
 mod realm;
 mod referrers;
 mod repository;
+mod scheme;
 mod upload;
 
+pub use amazon::AmazonError;
 pub use client::Registry;
 pub use credentials::{Credential, Credentials};
 pub use error::RegistryError;
@@ -21,4 +25,5 @@ pub use referrers::Attached;
 pub use repository::{Mount, Repository};
 pub use upload::Sent;
 
+pub(crate) use amazon::{Ecr, PrivateEcr};
 pub(crate) use client::MANIFEST_LIMIT;
