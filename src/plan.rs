@@ -117,22 +117,36 @@ pub fn plan<'a>(
 }
 
 impl Plan<'_> {
-    /// Returns the inputs to fetch by URL; the base's blobs come from its registry.
+    /// Returns all inputs to fetch by URL: packages, then wheels.
     #[must_use]
     pub fn inputs(&self) -> Vec<Input> {
+        let mut inputs = self.packages();
+        inputs.extend(self.wheels());
+        inputs
+    }
+
+    /// Returns the packages, to be fetched by URL; the base's blobs come from its registry.
+    #[must_use]
+    pub fn packages(&self) -> Vec<Input> {
         let rpms = self.rpms.iter().map(|rpm| Input {
             what: format!("{}.rpm", rpm.nevra()),
             url: rpm.url.clone(),
             digest: rpm.digest,
             size: Some(rpm.size),
         });
+        rpms.collect()
+    }
+
+    /// Returns the wheels, to be fetched by URL.
+    #[must_use]
+    pub fn wheels(&self) -> Vec<Input> {
         let wheels = self.wheels.iter().map(|wheel| Input {
             what: wheel.filename.clone(),
             url: wheel.url.clone(),
             digest: wheel.digest,
             size: wheel.size,
         });
-        rpms.chain(wheels).collect()
+        wheels.collect()
     }
 
     /// Returns the digest of everything that a build of it reads, the base's blobs included.
