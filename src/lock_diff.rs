@@ -11,7 +11,7 @@ use crate::lock::Lock;
 pub enum Change {
     /// An input that was not there.
     Adding {
-        /// `rpm`, `wheel` or `base`.
+        /// `base`, `erasure` (of a package of the base), `rpm` or `wheel`.
         kind: &'static str,
         /// Its name.
         name: String,
@@ -20,7 +20,7 @@ pub enum Change {
     },
     /// Another version or other bytes.
     Updating {
-        /// `rpm`, `wheel` or `base`.
+        /// `base`, `erasure` (of a package of the base), `rpm` or `wheel`.
         kind: &'static str,
         /// Its name.
         name: String,
@@ -31,7 +31,7 @@ pub enum Change {
     },
     /// An input that is no longer there.
     Removing {
-        /// `rpm`, `wheel` or `base`.
+        /// `base`, `erasure` (of a package of the base), `rpm` or `wheel`.
         kind: &'static str,
         /// Its name.
         name: String,
@@ -123,6 +123,11 @@ fn pins(lock: &Lock) -> BTreeMap<(&'static str, String), Pin> {
         out.entry(("rpm", rpm.name.clone()))
             .or_default()
             .add(&shown, rpm.digest.to_string());
+    }
+    for erased in &lock.erased {
+        out.entry(("erasure", erased.name.clone()))
+            .or_default()
+            .add(&erased.evr, erased.nevra());
     }
     for wheel in &lock.wheels {
         out.entry(("wheel", wheel.name.clone()))

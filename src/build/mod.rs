@@ -119,7 +119,7 @@ pub fn build(
     };
     let mut accounts = accounts_layer::read(materials.root, materials.lock.epoch);
 
-    if !plan.rpms.is_empty() {
+    if !plan.rpms.is_empty() || !plan.erased.is_empty() {
         let made = rpm_layer::make(plan, materials, workshop, &mut accounts)?;
         let requests = materials.recipe.packages(plan.stage).join(" ");
         work.add(
