@@ -1,7 +1,7 @@
 //! Recipe and lock become what to fetch and which layers to make.
 
 use crate::diagnose::{Class, Diagnose};
-use crate::lock::{BasePlatform, Lock, Rpm, Wheel};
+use crate::lock::{BasePlatform, Erased, Lock, Rpm, Wheel};
 use crate::oci::{Digest, Platform};
 use crate::recipe::{Recipe, Stage};
 
@@ -16,6 +16,8 @@ pub struct Plan<'a> {
     pub base: &'a BasePlatform,
     /// The RPMs, in the order in which they are installed: that of the lock.
     pub rpms: Vec<&'a Rpm>,
+    /// The packages of the base that go.
+    pub erased: Vec<&'a Erased>,
     /// The wheels; none in the builder stage.
     pub wheels: Vec<&'a Wheel>,
 }
@@ -105,6 +107,11 @@ pub fn plan<'a>(
                     .rpms
                     .iter()
                     .filter(|rpm| rpm.is_in(platform, stage))
+                    .collect(),
+                erased: lock
+                    .erased
+                    .iter()
+                    .filter(|erased| erased.is_in(platform, stage))
                     .collect(),
                 wheels: lock
                     .wheels

@@ -149,7 +149,7 @@ fn place<'a>(
     layers: &mut Layers<'_, 'a>,
 ) -> Result<(), BuildError> {
     let mut accounts = accounts_layer::read(materials.root, materials.lock.epoch);
-    if !prepared.packages.is_empty() {
+    if !prepared.packages.is_empty() || !plan.erased.is_empty() {
         let made = rpm_layer::make(plan, materials, &prepared.packages, workshop, &mut accounts)?;
         let requests = materials.recipe.packages(plan.stage).join(" ");
         layers.add(

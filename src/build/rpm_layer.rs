@@ -1,5 +1,7 @@
 //! Locked RPMs become one layer: their files, what their scriptlets would have done, and the database.
 
+use std::collections::BTreeSet;
+
 use super::accounts_layer;
 use super::{BlobSource, BuildError, Materials, Workshop};
 use crate::abreast::abreast;
@@ -9,9 +11,9 @@ use crate::layer::{Content, Contents, Kind, LayerPath, Node, Tree};
 use crate::plan::Plan;
 use crate::recipe::Recipe;
 use crate::root::Root;
-use crate::rpm::database::{self, Added, InstallFacts};
+use crate::rpm::database::{self, Added, Database, InstallFacts};
 use crate::rpm::effects::overlay::path_test;
-use crate::rpm::effects::{self, Arriving, SysusersFiles};
+use crate::rpm::effects::{self, SysusersFiles, Transaction};
 use crate::rpm::file::PackageFile;
 use crate::rpm::header::Header;
 use crate::rpm::install::{self, Base, Owners};
@@ -34,6 +36,7 @@ pub(super) fn make(
 ) -> Result<Made, BuildError> {
     let root = materials.root;
     let mut rpmdb = root.rpm_database()?.unwrap_or_default();
+    let erased = erase(plan, &mut rpmdb)?;
     let kept: Vec<Header> = rpmdb
         .packages
         .iter()
@@ -44,14 +47,15 @@ pub(super) fn make(
         contents.extend(package.locations.clone());
     }
 
-    let arriving: Vec<Arriving<'_>> = unpacked
-        .iter()
-        .map(|package| Arriving {
-            header: package.package.header(),
-            upgrades: false,
-        })
-        .collect();
-    let scriptlets = effects::inventory(&arriving, &kept.iter().collect::<Vec<_>>(), &[]);
+    let transaction = Transaction {
+        arriving: unpacked
+            .iter()
+            .map(|package| package.package.header())
+            .collect(),
+        staying: kept.iter().collect(),
+        leaving: erased.iter().collect(),
+    };
+    let scriptlets = transaction.scriptlets();
     super::scriptlets::check(&scriptlets, materials.recipe, materials.lock)?;
     // Users first: files are owned by name.
     let below = Stacked {
@@ -65,7 +69,7 @@ pub(super) fn make(
     let base = Base {
         tree: &root.tree,
         kept: &kept,
-        erased: &[],
+        erased: &erased,
     };
     let installed = install::install(base, &AccountOwners(accounts), unpacked)?;
     let mut tree = installed.tree;
@@ -116,6 +120,18 @@ pub(super) fn make(
 }
 
 static NOTHING: std::sync::LazyLock<Tree> = std::sync::LazyLock::new(Tree::default);
+
+/// Takes the packages that the plan erases out of the database.
+fn erase(plan: &Plan<'_>, rpmdb: &mut Database) -> Result<Vec<Header>, BuildError> {
+    let wanted: BTreeSet<String> = plan.erased.iter().map(|erased| erased.nevra()).collect();
+    let gone = rpmdb.remove(|header| wanted.contains(&header.nevra()));
+    let headers: Vec<Header> = gone.into_iter().map(|package| package.header).collect();
+    let found: BTreeSet<String> = headers.iter().map(Header::nevra).collect();
+    match wanted.difference(&found).next() {
+        Some(missing) => Err(BuildError::NotInBase(missing.clone())),
+        None => Ok(headers),
+    }
+}
 
 /// The folders that `systemd-sysusers` reads.
 const SYSUSERS: [&str; 2] = ["etc/sysusers.d", "usr/lib/sysusers.d"];
