@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use common::install::{Accounts, file, path, unpacked};
+use common::on_disk::{Seen, on_disk};
 use imgbuild::layer::{Kind, LayerPath, Node, Tree};
 use imgbuild::oci::Digest;
 use imgbuild::rpm::database::read;
@@ -17,80 +18,6 @@ use imgbuild::rpm::selection::Selection;
 use imgbuild::rpm::tag;
 
 const EPOCH: &str = "1714521600";
-
-/// What a tree holds at a path, as far as rpm decides it.
-#[derive(Debug, PartialEq, Eq)]
-struct Seen {
-    what: String,
-    mode: u32,
-    owner: (u32, u32),
-    mtime: i64,
-    capability: Option<Vec<u8>>,
-}
-
-fn on_disk(root: &Path) -> BTreeMap<String, Seen> {
-    use std::os::unix::fs::{FileTypeExt, MetadataExt};
-    let mut found = BTreeMap::new();
-    let mut first_names: BTreeMap<u64, String> = BTreeMap::new();
-    let mut todo = vec![root.to_owned()];
-    let mut all = Vec::new();
-    while let Some(directory) = todo.pop() {
-        for entry in std::fs::read_dir(directory).expect("a directory") {
-            let path = entry.expect("an entry").path();
-            if path.symlink_metadata().expect("is there").is_dir() {
-                todo.push(path.clone());
-            }
-            all.push(path);
-        }
-    }
-    all.sort_by_key(|path| path.as_os_str().as_encoded_bytes().to_vec());
-    for path in all {
-        use std::os::unix::ffi::OsStrExt;
-        let inside = LayerPath::parse(
-            path.strip_prefix(root)
-                .expect("inside")
-                .as_os_str()
-                .as_bytes(),
-        );
-        let name = inside.expect("a path").to_string();
-        if name.starts_with("/var/lib/rpm") {
-            continue;
-        }
-        let meta = path.symlink_metadata().expect("is there");
-        let kind = meta.file_type();
-        let what = if kind.is_dir() {
-            "directory".to_owned()
-        } else if kind.is_symlink() {
-            let target = std::fs::read_link(&path).expect("reads");
-            format!("link to {}", target.display())
-        } else if kind.is_file() {
-            match first_names.get(&meta.ino()).filter(|_| meta.nlink() > 1) {
-                Some(first) => format!("same as {first}"),
-                None => {
-                    first_names.insert(meta.ino(), name.clone());
-                    Digest::of(&std::fs::read(&path).expect("reads")).to_string()
-                }
-            }
-        } else {
-            format!("special {} {}", kind.is_char_device(), meta.rdev())
-        };
-        let mut value = [0; 64];
-        let capability = rustix::fs::lgetxattr(&path, "security.capability", &mut value[..])
-            .ok()
-            .map(|length| value[..length].to_vec());
-        let is_dir = kind.is_dir();
-        let seen = Seen {
-            what,
-            mode: meta.mode() & 0o7777,
-            owner: (meta.uid(), meta.gid()),
-            // A directory's time changes with what is put into it.
-            mtime: if is_dir { 0 } else { meta.mtime() },
-            capability,
-        };
-        found.insert(name, seen);
-    }
-    found
-}
 
 fn in_tree(tree: &Tree) -> BTreeMap<String, Seen> {
     let seen = |node: &Node| Seen {

@@ -26,11 +26,22 @@ fn an_unknown_key_names_the_nearest_known_one() {
         .expect_err("a misspelled key");
     assert_eq!(
         error.to_string(),
-        "line 8: unknown key `packges`; known here: packages"
+        "line 8: unknown key `packges`; known here: packages, upgrade, replace"
     );
     assert_eq!(
         crate::diagnose::Diagnose::hint(&error).as_deref(),
         Some("did you mean `packages`?")
+    );
+}
+
+#[test]
+fn a_package_may_be_asked_for_with_its_version() {
+    let text =
+        "[runtime]\npackages = [\"gcc\", { name = \"python3.11\", version = \"3.11.14\" }]\n";
+    let recipe = Recipe::parse(&format!("{SMALL}\n{text}")).expect("valid");
+    assert_eq!(
+        recipe.packages(Stage::Runtime),
+        ["gcc", "python3.11-3.11.14"]
     );
 }
 

@@ -6,6 +6,7 @@
 )]
 
 pub(crate) mod install;
+pub(crate) mod on_disk;
 pub(crate) mod package;
 
 use std::path::{Path, PathBuf};
