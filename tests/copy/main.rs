@@ -130,6 +130,9 @@ fn a_login_is_tried_kept_used_and_forgotten() {
     assert_eq!(out, arm.to_string());
     let archive = format!("oci-archive:{}", dir.join("arm.tar").display());
     assert_eq!(seen_by_skopeo(&archive, &[]), arm);
+    let other = ["copy", "arm.tar", "oci:never", "--platform", "linux/amd64"];
+    let (_, said) = done(&imgbuild(dir, &other, ""), 2);
+    assert!(said.contains("only one for linux/arm64"), "{said}");
 
     done(&imgbuild(dir, &["logout", host], ""), 0);
     let again = imgbuild(dir, &["copy", &image, "oci:never"], "");
