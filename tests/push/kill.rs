@@ -8,7 +8,7 @@ use crate::image::small_image;
 use crate::proxy::Proxy;
 use crate::random::Random;
 use crate::real::{imgbuild, out, program};
-use crate::server::real::real_registry;
+use crate::server::real::registry_in_memory;
 use crate::walk::walk;
 
 const KILLS: u64 = 24;
@@ -32,7 +32,7 @@ fn a_push_that_is_killed_at_any_byte_is_completed_by_the_next() {
     let dir = folder.path();
     let old = small_image(&dir.join("old"), 1).digest.to_string();
     let new = small_image(&dir.join("new"), 2).digest.to_string();
-    let real = real_registry("  relativeurls: true\n", "");
+    let real = registry_in_memory();
     let (proxy, _) = Proxy::holding(&real.host, u64::MAX);
     out(&imgbuild(
         dir,
@@ -47,7 +47,7 @@ fn a_push_that_is_killed_at_any_byte_is_completed_by_the_next() {
         // Blobs are most of the bytes; the end, where tags are, is as worth a kill.
         let at = match seed % 2 {
             0 => random.below(total),
-            _ => total - 1 - random.below(total.min(8_000)),
+            _ => total - 1 - random.of_any_size(13).min(total - 1),
         };
         let repository = format!("kill/s{seed}");
         let image = format!("{}/{repository}:1.0", real.host);

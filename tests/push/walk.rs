@@ -24,6 +24,9 @@ pub(crate) fn walk(host: &str, repository: &str, tag: &str) -> Option<String> {
 pub(crate) fn walk_all(host: &str) -> usize {
     let list = |path: &str, key: &str| -> Vec<String> {
         let answer = get(host, path);
+        // A repository may have blobs and no tag.
+        let is_untagged = answer.status == 404 && key == "tags";
+        assert!(answer.status == 200 || is_untagged, "{}", answer.text());
         let json: Value = serde_json::from_slice(&answer.body).expect("JSON");
         let names = json[key].as_array().into_iter().flatten();
         names
@@ -31,7 +34,7 @@ pub(crate) fn walk_all(host: &str) -> usize {
             .collect()
     };
     let mut walked = 0;
-    for repository in list("/v2/_catalog?n=10000", "repositories") {
+    for repository in list("/v2/_catalog?n=1000", "repositories") {
         for tag in list(&format!("/v2/{repository}/tags/list"), "tags") {
             assert!(
                 walk(host, &repository, &tag).is_some(),

@@ -49,6 +49,8 @@ pub enum Reply {
     ResetInBody(usize),
     /// Announce the whole body, send the first bytes and then nothing.
     Stall(Vec<u8>, usize),
+    /// Announce a body with this status, and send nothing of it for longer than a test takes.
+    Drag(u16),
 }
 
 /// Answers with a body.
@@ -223,6 +225,11 @@ fn serve(
             out.write_all(&body[..length])?;
             out.flush()?;
             std::thread::sleep(Duration::from_secs(5));
+        }
+        Reply::Drag(code) => {
+            write!(out, "HTTP/1.1 {code} X\r\ncontent-length: 10\r\n\r\n")?;
+            out.flush()?;
+            std::thread::sleep(Duration::from_secs(60));
         }
         Reply::Reset | Reply::ResetInBody(_) => {}
     }

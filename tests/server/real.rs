@@ -26,10 +26,22 @@ impl Drop for RealRegistry {
 /// Starts `docker-registry` on a free port, with more lines of configuration under `http:` and at the top.
 pub fn real_registry(http: &str, top: &str) -> RealRegistry {
     let dir = tempfile::tempdir().expect("a temporary folder");
+    let data = dir.path().join("data");
+    let storage = format!("{{filesystem: {{rootdirectory: {}}}}}", data.display());
+    start(dir, &storage, http, top)
+}
+
+/// Starts one that keeps everything in memory, for many small pushes, and that names no host in its answers: else a
+/// corrupted one could send uploads to any other server on this machine.
+pub fn registry_in_memory() -> RealRegistry {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    start(dir, "{inmemory: {}}", "  relativeurls: true\n", "")
+}
+
+fn start(dir: TempDir, storage: &str, http: &str, top: &str) -> RealRegistry {
     let config = dir.path().join("config.yml");
     let text = format!(
-        "version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n{top}\nhttp:\n  addr: 127.0.0.1:0\n{http}",
-        dir.path().join("data").display()
+        "version: 0.1\nlog: {{level: info}}\nstorage: {storage}\n{top}\nhttp:\n  addr: 127.0.0.1:0\n{http}"
     );
     std::fs::write(&config, text).expect("written");
     let mut process = Command::new("docker-registry")

@@ -21,7 +21,7 @@ pub(super) fn hint(error: &RegistryError) -> Option<String> {
                 "wait and push again, or log in for a higher limit"
             }
             FetchError::Refused {
-                status: 408 | 500..=599,
+                status: 408 | 499 | 500..=599,
                 ..
             } => "push again later: what has arrived is not sent again",
             FetchError::Unreachable { .. }
@@ -81,6 +81,7 @@ mod tests {
             (400, "MANIFEST_BLOB_UNKNOWN: blob unknown", "push again"),
             (413, "", "limit raised"),
             (429, "", "wait and push again"),
+            (499, "", "push again later"),
             (503, "", "push again later"),
             (418, "", "ask who runs it"),
         ] {

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::again;
-use super::ecr;
+use super::{again, ecr};
 use crate::bundle::BundleDocumentError;
 use crate::diagnose::{Class, Diagnose};
 use crate::edge::fetch::FetchError;
