@@ -1,4 +1,17 @@
 //! Pushing: what real registries take, what strict ones insist on, and what faults must not do.
+//!
+//! ```text
+//! strict   a registry with every habit of ECR that was reported, and tests that it refuses who ignores them
+//! habits   what registries do that is no fault: order, tokens, mounts, other hosts
+//! ecr      each habit of ECR, and all at once
+//! faults   answers that fail, one kind at a time
+//! chaos    200 pushes to a real registry through a proxy that spoils any byte
+//! kill     pushes that are killed at any byte, and the next one
+//! secrets  what no other host, log or file may get to know
+//! real     Debian's registry, plain and with passwords; tls: with a private authority
+//! engines  skopeo, podman and docker pull what was pushed; recipe: straight out of a build
+//! proxy, walk, wire, image, random   what these stand on
+//! ```
 
 mod chaos;
 mod ecr;
