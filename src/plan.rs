@@ -134,6 +134,17 @@ impl Plan<'_> {
         });
         rpms.chain(wheels).collect()
     }
+
+    /// Returns the digest of everything that a build of it reads, the base's blobs included.
+    pub fn needed(&self) -> impl Iterator<Item = Digest> {
+        let layers = self.base.layers.iter().map(|layer| layer.digest);
+        let rpms = self.rpms.iter().map(|rpm| rpm.digest);
+        let wheels = self.wheels.iter().map(|wheel| wheel.digest);
+        std::iter::once(self.base.config.digest)
+            .chain(layers)
+            .chain(rpms)
+            .chain(wheels)
+    }
 }
 
 #[cfg(test)]

@@ -5,10 +5,9 @@ use serde_json::json;
 use super::Flags;
 use super::account::AccountFlags;
 use super::failure::Failure;
-use super::push::send;
+use super::push::{Arrival, send};
 use super::terminal::Terminal;
 use super::tools::{Reach, Tools};
-use crate::edge::Edges;
 use crate::edge::copy::{self, CopyError, Extent, Target};
 use crate::edge::image_source::ImageSource;
 use crate::edge::layout;
@@ -57,13 +56,7 @@ pub(super) fn run(flags: &CopyFlags, all: &Flags, terminal: &Terminal) -> Result
     };
     let tools = Tools::with(all, reach, credentials, terminal)?;
     let tell = |text: &str| terminal.remark(text);
-    let edges = Edges {
-        store: &tools.store,
-        fetcher: &tools.fetcher,
-        registry: &tools.registry,
-        progress: &*tools.progress,
-        tell: &tell,
-    };
+    let edges = tools.edges(&tell);
     let there = match &target {
         Target::Registry(reference) => Some(tools.registry.repository(reference)?),
         Target::Disk(_) => None,
@@ -80,7 +73,7 @@ pub(super) fn run(flags: &CopyFlags, all: &Flags, terminal: &Terminal) -> Result
     match &target {
         Target::Registry(reference) => {
             let destination = Destination::new(reference.clone(), &[])?;
-            let report = send(&shipment, &destination, &tools, terminal)?;
+            let report = send(&shipment, &destination, Arrival::Tagged, &tools, terminal)?;
             terminal.data(&if all.json {
                 report.json.to_string()
             } else {

@@ -28,6 +28,9 @@ pub(super) struct PushFlags {
     /// A further tag in the same repository; may be given several times
     #[arg(short, long, value_name = "TAG")]
     tag: Vec<String>,
+    /// Attach a bundle to the image that REFERENCE leads to, instead of moving a tag
+    #[arg(long, conflicts_with_all = ["tag", "all_tags", "require_provenance"])]
+    attach: bool,
     /// Push every image that the layout or archive tags, under its tags
     #[arg(long, conflicts_with = "tag")]
     all_tags: bool,
@@ -95,9 +98,14 @@ pub(super) fn run(flags: &PushFlags, all: &Flags, terminal: &Terminal) -> Result
     for (shipment, _) in &mut loads {
         records(flags, shipment)?;
     }
+    let arrival = if flags.attach {
+        Arrival::Attached
+    } else {
+        Arrival::Tagged
+    };
     let mut done = Vec::new();
     for (shipment, destination) in &loads {
-        done.push(send(shipment, destination, &tools, terminal)?);
+        done.push(send(shipment, destination, arrival, &tools, terminal)?);
     }
     let json: Vec<&Value> = done.iter().map(|report| &report.json).collect();
     match (all.json, flags.all_tags) {
@@ -120,39 +128,51 @@ pub(super) struct Report {
     pub(super) json: Value,
 }
 
+/// What becomes of what is pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// Tags lead to it.
+    Tagged,
+    /// It is attached to the image that the reference leads to; no tag moves.
+    Attached,
+}
+
 /// Pushes one image.
 pub(super) fn send(
     shipment: &Shipment,
     destination: &Destination,
+    arrival: Arrival,
     tools: &Tools,
     terminal: &Terminal,
 ) -> Result<Report, Failure> {
     let begun = Instant::now();
     let tell = |text: &str| terminal.remark(text);
-    let pushed = tools.runtime.block_on(push::push(
-        &tools.registry,
-        shipment,
-        destination,
-        &*tools.progress,
-        &tell,
-    ))?;
+    let pushed = tools.runtime.block_on(async {
+        let (registry, progress) = (&tools.registry, &*tools.progress);
+        match arrival {
+            Arrival::Tagged => push::push(registry, shipment, destination, progress, &tell).await,
+            Arrival::Attached => {
+                push::attach(registry, shipment, destination.reference(), progress, &tell).await
+            }
+        }
+    })?;
     let seconds = begun.elapsed().as_secs_f64();
     terminal.remark(&format!(
         "pushed {} blobs ({} bytes), mounted {}, {} were there, in {seconds:.1} s",
         pushed.uploaded, pushed.bytes, pushed.mounted, pushed.skipped
     ));
-    Ok(report(&pushed, destination, seconds))
+    Ok(report(&pushed, destination, arrival, seconds))
 }
 
-fn report(pushed: &Pushed, destination: &Destination, seconds: f64) -> Report {
+fn report(pushed: &Pushed, destination: &Destination, arrival: Arrival, seconds: f64) -> Report {
     let (reference, digest) = (destination.reference(), pushed.digest);
     let name = reference.name();
     let tags = destination.tags().iter();
     let tagged = tags.map(|tag| format!("{name}:{tag}@{digest}")).collect();
     // Name and tag as they were given, and the digest they lead to now.
     let reference = match reference.tag() {
-        Some(tag) => format!("{name}:{tag}@{digest}"),
-        None => format!("{name}@{digest}"),
+        Some(tag) if arrival == Arrival::Tagged => format!("{name}:{tag}@{digest}"),
+        _ => format!("{name}@{digest}"),
     };
     let json = json!({
         "reference": reference,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Flags;
 use super::failure::Failure;
 use super::terminal::Terminal;
+use crate::edge::Edges;
 use crate::edge::fetch::{FetchOptions, Fetcher, Mirror};
 use crate::edge::progress::{self, Mode, Progress};
 use crate::edge::registry::{Credentials, Registry};
@@ -39,6 +40,17 @@ impl Tools {
             ..Reach::default()
         };
         Self::with(flags, reach, credentials, terminal)
+    }
+
+    /// Returns what a verb reaches the world with; `tell` gets its remarks.
+    pub(super) fn edges<'a>(&'a self, tell: &'a (dyn Fn(&str) + Sync)) -> Edges<'a> {
+        Edges {
+            store: &self.store,
+            fetcher: &self.fetcher,
+            registry: &self.registry,
+            progress: &*self.progress,
+            tell,
+        }
     }
 
     /// The same with other credentials than the environment's, and another reach.

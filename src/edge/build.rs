@@ -19,14 +19,14 @@ use crate::build::{
 };
 use crate::diagnose::{Class, Diagnose};
 use crate::image::{self, Image, NewLayer};
-use crate::layer::RandomRead;
 use crate::layer::codec::Codec;
 use crate::layer::write::Layer;
+use crate::layer::{Contents, RandomRead};
 use crate::lock::Lock;
 use crate::oci::{Descriptor, DiffId, Digest, Platform};
 use crate::plan::{self, Plan, PlanError};
 use crate::provenance::Provenance;
-use crate::recipe::{Args, Stage};
+use crate::recipe::{Args, CopyRule, Stage};
 use crate::rpm::payload::Spool;
 use crate::source::SourceList;
 
@@ -46,6 +46,17 @@ pub struct Job<'a> {
     pub epoch: i64,
     /// Threads that compress.
     pub threads: usize,
+}
+
+impl Job<'_> {
+    /// Returns the copy rules of the stage.
+    #[must_use]
+    pub fn rules(&self) -> &[CopyRule] {
+        match self.stage {
+            Stage::Runtime => &self.project.recipe.copy,
+            Stage::Builder => &[],
+        }
+    }
 }
 
 /// One image, or several under an index.
@@ -111,7 +122,7 @@ impl Diagnose for EdgeBuildError {
     }
 }
 
-/// Builds every platform of `job`.
+/// Builds every platform of `job` from the source tree in the recipe's folder, and keeps the layers in the store.
 ///
 /// # Errors
 /// [`EdgeBuildError`]; nothing is written then but what the cache may keep.
@@ -120,14 +131,34 @@ pub fn build(
     job: &Job<'_>,
     edges: &Edges<'_>,
 ) -> Result<Built, EdgeBuildError> {
+    // Before anything is fetched: the source tree is at hand, and wrong more often than the network.
+    let source = source_walk::walk(&job.project.folder, job.rules())?;
+    let (images, index) = build_of(runtime, job, &source, edges.store, edges)?;
+    Ok(Built {
+        images,
+        index,
+        source: source.0,
+        companions: Vec::new(),
+        store: edges.store.clone(),
+    })
+}
+
+/// Images, in the order of the platforms, and the index over several.
+pub type Images = (Vec<Image>, Option<(Descriptor, Vec<u8>)>);
+
+/// Builds every platform of `job` from this source tree, and gives the layers to `sink`.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_of(
+    runtime: &tokio::runtime::Runtime,
+    job: &Job<'_>,
+    (source, source_contents): &(SourceList, Contents),
+    sink: &dyn LayerSink,
+    edges: &Edges<'_>,
+) -> Result<Images, EdgeBuildError> {
     let recipe = &job.project.recipe;
     let plans = plan::plan(recipe, job.lock, job.platforms, job.stage)?;
-    // The source tree first: it is at hand, and wrong more often than the network.
-    let rules = match job.stage {
-        Stage::Runtime => recipe.copy.as_slice(),
-        Stage::Builder => &[],
-    };
-    let (source, source_contents) = source_walk::walk(&job.project.folder, rules)?;
     let bases = runtime.block_on(obtain(job, &plans, edges))?;
 
     let mut images = Vec::new();
@@ -140,8 +171,8 @@ pub fn build(
             base: &base.image,
             root: &base.root,
             blobs: edges.store,
-            source: &source,
-            source_contents: &source_contents,
+            source,
+            source_contents,
         };
         let remark = |text: &str| (edges.tell)(&format!("{}: {text}", plan.platform));
         let finished = |new: &NewLayer| {
@@ -152,7 +183,7 @@ pub fn build(
             ));
         };
         let workshop = Workshop {
-            sink: edges.store,
+            sink,
             spools: edges.store,
             threads: job.threads,
             finished: &finished,
@@ -161,13 +192,7 @@ pub fn build(
         images.push(build::build(plan, &materials, &workshop)?);
     }
     let index = (images.len() > 1).then(|| image::index(&images));
-    Ok(Built {
-        images,
-        index,
-        source,
-        companions: Vec::new(),
-        store: edges.store.clone(),
-    })
+    Ok((images, index))
 }
 
 /// Gets bases and inputs into the store, all at once.

@@ -3,12 +3,15 @@
 pub mod base;
 mod blocking;
 pub mod build;
+pub mod bundle;
 pub mod copy;
 pub mod diff_files;
 pub mod disk;
 pub mod fetch;
 pub mod image_source;
+pub mod inspect;
 pub mod layout;
+pub mod locked_keys;
 pub mod progress;
 pub mod project;
 pub mod provenance;
@@ -22,6 +25,7 @@ pub mod store;
 pub mod subject;
 pub mod tag;
 pub mod user_config;
+pub mod verify;
 
 use fetch::Fetcher;
 use progress::Progress;

@@ -40,8 +40,10 @@ pub fn gather(
         let name = path.file_name().map(PathBuf::from).unwrap_or_default();
         used.push((name, Digest::of(text.as_bytes())));
     }
+    let recipe = project.recipe_path.file_name().map(Path::new);
     let history = revision::find(&Used {
         folder: &project.folder,
+        recipe: recipe.unwrap_or(&project.recipe_path),
         rules: &project.recipe.copy,
         source,
         files: &used,

@@ -22,6 +22,8 @@ const SYMLINK: i32 = 0o120_000;
 pub struct Used<'a> {
     /// The recipe's folder.
     pub folder: &'a Path,
+    /// The recipe's path from there. One that is not committed is not under version control, whatever is around it.
+    pub recipe: &'a Path,
     /// Its copy rules.
     pub rules: &'a [CopyRule],
     /// What they found.
@@ -35,7 +37,7 @@ pub struct Used<'a> {
 pub enum History {
     /// It is at a commit.
     At(Revision),
-    /// It is not under version control, or nothing is committed yet.
+    /// It is not under version control, or nothing of it is committed yet.
     None,
     /// It cannot be read.
     Unreadable(String),
@@ -70,6 +72,9 @@ fn look(used: &Used<'_>) -> Result<Option<Revision>, git2::Error> {
         tree: commit.tree()?,
         below,
     };
+    if committed.blob(used.recipe).is_none() {
+        return Ok(None);
+    }
     Ok(Some(Revision {
         commit: commit.id().to_string(),
         dirty: !committed.has_all(used),
@@ -199,4 +204,129 @@ fn normal(path: &Path) -> Option<PathBuf> {
         }
     }
     Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::Content;
+
+    /// A repository whose commit holds `app/recipe.toml`, `app/src/a.py` and the link `app/src/b`.
+    struct Sample {
+        dir: tempfile::TempDir,
+        repository: Repository,
+        commit: String,
+    }
+
+    impl Sample {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().expect("a temporary folder");
+            let repository = Repository::init(dir.path()).expect("a repository");
+            let app = dir.path().join("app");
+            std::fs::create_dir_all(app.join("src")).expect("made");
+            std::fs::write(app.join("recipe.toml"), "recipe").expect("written");
+            std::fs::write(app.join("src/a.py"), "a").expect("written");
+            std::os::unix::fs::symlink("a.py", app.join("src/b")).expect("linked");
+            let commit = {
+                let mut index = repository.index().expect("an index");
+                let everything = ["*"].iter();
+                let all = index.add_all(everything, git2::IndexAddOption::DEFAULT, None);
+                all.expect("added");
+                let tree = index.write_tree().expect("a tree");
+                let tree = repository.find_tree(tree).expect("it was written");
+                let who = git2::Signature::new("a", "a@b", &git2::Time::new(0, 0)).expect("a name");
+                let commit = repository.commit(Some("HEAD"), &who, &who, "x", &tree, &[]);
+                commit.expect("committed").to_string()
+            };
+            Self {
+                dir,
+                repository,
+                commit,
+            }
+        }
+
+        /// Looks as if `a.py` had these bytes when it was copied.
+        fn look(&self, a: &[u8], more: &[&str]) -> History {
+            let entry = |path: &str, kind| SourceEntry {
+                path: LayerPath::parse(path).expect(path),
+                kind,
+            };
+            let file = |bytes: &[u8]| SourceKind::File {
+                content: Content::of(bytes),
+                executable: false,
+            };
+            let mut entries = vec![entry("", SourceKind::Dir), entry("a.py", file(a))];
+            entries.push(entry("b", SourceKind::Symlink(b"a.py".to_vec())));
+            entries.extend(more.iter().map(|path| entry(path, file(b"more"))));
+            let rule: CopyRule = toml::from_str("from = \"src\"\nto = \"/app\"").expect("a rule");
+            find(&Used {
+                folder: &self.dir.path().join("app"),
+                recipe: Path::new("recipe.toml"),
+                rules: &[rule],
+                source: &SourceList {
+                    rules: vec![entries],
+                },
+                files: &[("recipe.toml".into(), Digest::of(b"recipe"))],
+            })
+        }
+
+        fn at(&self, dirty: bool) -> History {
+            History::At(Revision {
+                commit: self.commit.clone(),
+                dirty,
+            })
+        }
+    }
+
+    #[test]
+    fn what_was_built_is_compared_with_the_commit_and_not_with_what_is_staged() {
+        let sample = Sample::new();
+        assert_eq!(sample.look(b"a", &[]), sample.at(false));
+        assert_eq!(sample.look(b"other", &[]), sample.at(true));
+        assert_eq!(sample.look(b"a", &["untracked.py"]), sample.at(true));
+        // Staged, and so unknown to the commit.
+        std::fs::write(sample.dir.path().join("app/src/new.py"), "more").expect("written");
+        let mut index = sample.repository.index().expect("an index");
+        index.add_path(Path::new("app/src/new.py")).expect("added");
+        index.write().expect("written");
+        assert_eq!(sample.look(b"a", &["new.py"]), sample.at(true));
+    }
+
+    #[test]
+    fn a_file_that_is_left_out_by_a_rule_is_not_missed_and_one_that_was_deleted_is() {
+        let sample = Sample::new();
+        let rule: CopyRule = toml::from_str("from = \"src\"\nto = \"/app\"").expect("a rule");
+        let look = || {
+            find(&Used {
+                folder: &sample.dir.path().join("app"),
+                recipe: Path::new("recipe.toml"),
+                rules: std::slice::from_ref(&rule),
+                source: &SourceList {
+                    rules: vec![Vec::new()],
+                },
+                files: &[],
+            })
+        };
+        assert_eq!(look(), sample.at(false));
+        std::fs::remove_file(sample.dir.path().join("app/src/a.py")).expect("deleted");
+        assert_eq!(look(), sample.at(true));
+    }
+
+    #[test]
+    fn a_recipe_that_is_not_committed_has_no_history() {
+        let sample = Sample::new();
+        let other = sample.dir.path().join("other");
+        std::fs::create_dir(&other).expect("made");
+        let nowhere = tempfile::tempdir().expect("a temporary folder");
+        for folder in [other.as_path(), nowhere.path()] {
+            let used = Used {
+                folder,
+                recipe: Path::new("recipe.toml"),
+                rules: &[],
+                source: &SourceList::default(),
+                files: &[],
+            };
+            assert_eq!(find(&used), History::None);
+        }
+    }
 }

@@ -16,6 +16,14 @@ pub enum ProvenanceError {
     /// A record that this imgbuild does not understand.
     #[error("the record of the build has type `{0}`; this imgbuild reads {type}", type = super::ARTIFACT_TYPE)]
     Version(String),
+    /// An image of another format, which this imgbuild cannot make.
+    #[error("the image was made by imgbuild {imgbuild} in format {format}; this imgbuild makes format {known}", known = crate::lock::FORMAT)]
+    Format {
+        /// The version that made it.
+        imgbuild: String,
+        /// Its format.
+        format: u32,
+    },
     /// It refers to another image.
     #[error(
         "the record of the build is of another image: expected {wanted}, got {}",
@@ -85,7 +93,7 @@ impl ProvenanceError {
 impl Diagnose for ProvenanceError {
     fn class(&self) -> Class {
         match self {
-            Self::Version(_) => Class::Format,
+            Self::Version(_) | Self::Format { .. } => Class::Format,
             Self::Lock(error) if error.class() == Class::Format => Class::Format,
             Self::OtherType(_) => Class::Usage,
             // Whoever may write beside an image may write anything: nothing of it is believed.
@@ -95,6 +103,9 @@ impl Diagnose for ProvenanceError {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Format { imgbuild, .. } => {
+                Some(format!("use imgbuild {imgbuild}, which made it"))
+            }
             Self::Version(_) => Some("use the imgbuild that made it, or a newer one".to_owned()),
             Self::Lock(error) if error.class() == Class::Format => {
                 Some("use the imgbuild that made it".to_owned())

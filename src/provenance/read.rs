@@ -7,7 +7,7 @@ use super::{
     ARTIFACT_TYPE, FILE, LOCK, Provenance, RECIPE, SOURCE, STATEMENT, Statement, TITLE, Written,
     is_record, listing,
 };
-use crate::lock::Lock;
+use crate::lock::{FORMAT, Lock};
 use crate::oci::artifact::Referring;
 use crate::oci::{Descriptor, Digest};
 use crate::recipe::{Recipe, Stage};
@@ -125,6 +125,12 @@ impl Found {
         };
         let statement: Statement = serde_json::from_slice(bytes("rebuild.json", &self.statement)?)
             .map_err(|error| ProvenanceError::malformed("rebuild.json", error))?;
+        if statement.format != FORMAT {
+            return Err(ProvenanceError::Format {
+                imgbuild: statement.imgbuild,
+                format: statement.format,
+            });
+        }
         let recipe = text("recipe.toml", &self.recipe)?;
         let lock = text("recipe.lock", &self.lock)?;
         let mut files = BTreeMap::new();

@@ -18,7 +18,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use imgbuild::edge::layout::{Format, Parts, write};
 use imgbuild::oci::{Descriptor, media_type};
 use serde_json::json;
-use server::{Reply, Seen, Server, status};
+use server::{Reply, Seen, Server, ok, status};
 use tempfile::TempDir;
 
 /// A private registry.
@@ -32,6 +32,7 @@ struct Door {
     /// Passwords that were good once.
     expired: Vec<String>,
     shown: Vec<String>,
+    manifests: Manifests,
 }
 
 /// A registry behind a proxy.
@@ -70,7 +71,7 @@ impl Cloud {
                 let challenge = ("www-authenticate", "Basic realm=\"x\"");
                 return status(401, &[challenge], "Not Authorized");
             }
-            takes_all(seen)
+            takes_all(seen, &mut door.manifests)
         });
         Self { server, door }
     }
@@ -82,11 +83,18 @@ impl Cloud {
     }
 }
 
-/// Answers as a registry that has nothing and takes everything.
-fn takes_all(seen: &Seen) -> Reply {
+/// What a registry was given, by path.
+type Manifests = BTreeMap<String, Vec<u8>>;
+
+/// Answers as a registry that takes everything, and gives only manifests back.
+fn takes_all(seen: &Seen, manifests: &mut Manifests) -> Reply {
     match seen.method.as_str() {
         "POST" => status(202, &[("location", &format!("{}session", seen.path))], ""),
-        "PUT" => status(201, &[], ""),
+        "PUT" => {
+            manifests.insert(seen.path.clone(), seen.bytes.clone());
+            status(201, &[], "")
+        }
+        "GET" if manifests.contains_key(&seen.path) => ok(manifests[&seen.path].clone()),
         _ => status(404, &[], ""),
     }
 }

@@ -1,5 +1,8 @@
 //! `public.ecr.aws`: a token service in front, which wants a password of AWS's from whom pushes.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
@@ -8,7 +11,8 @@ use crate::{Home, basic, printed, takes_all};
 
 #[test]
 fn who_pushes_to_the_public_registry_gets_its_token_with_a_password_of_aws() {
-    let registry = Server::start(|seen, _| {
+    let kept = Mutex::new(BTreeMap::new());
+    let registry = Server::start(move |seen, _| {
         if seen.headers.is_empty() {
             return status(500, &[], "");
         }
@@ -23,7 +27,7 @@ fn who_pushes_to_the_public_registry_gets_its_token_with_a_password_of_aws() {
                 ok(r#"{"token":"bearer-t"}"#)
             }
             ("/token/", _) => ok(r#"{"token":"nobody"}"#),
-            (_, Some("Bearer bearer-t")) => takes_all(seen),
+            (_, Some("Bearer bearer-t")) => takes_all(seen, &mut kept.lock().expect("no panic")),
             _ => {
                 let challenge = r#"Bearer realm="http://public.ecr.aws/token/",service="public.ecr.aws",scope="aws""#;
                 status(401, &[("www-authenticate", challenge)], "Not Authorized")

@@ -6,6 +6,7 @@
     reason = "each test binary uses a part of it"
 )]
 
+pub mod artifacts;
 pub mod real;
 
 use std::collections::BTreeMap;

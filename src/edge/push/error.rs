@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{again, ecr};
+use crate::bundle::BundleDocumentError;
 use crate::diagnose::{Class, Diagnose};
 use crate::edge::fetch::FetchError;
 use crate::edge::layout::LayoutError;
@@ -27,6 +28,9 @@ pub enum PushError {
     /// The image on disk is not there or not whole.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// Only a bundle is attached to an image.
+    #[error(transparent)]
+    NoBundle(BundleDocumentError),
     /// The reference asks for another digest than the image has.
     #[error("{reference}: the image has another digest: expected {wanted}, got {found}")]
     OtherDigest {
@@ -197,6 +201,7 @@ impl Diagnose for PushError {
         match self {
             Self::Tag(_) | Self::Tags { .. } => Class::Usage,
             Self::Layout(error) => error.class(),
+            Self::NoBundle(error) => error.class(),
             Self::OtherDigest { .. } | Self::Astray { .. } => Class::Integrity,
             Self::Immutable { .. } => Class::Immutable,
             Self::Missing { .. } | Self::Denied(_) => Class::Unavailable,
@@ -211,6 +216,7 @@ impl Diagnose for PushError {
                 Some("push one image at a time: oci:DIR:TAG, and --tag for each tag".to_owned())
             }
             Self::Layout(error) => error.hint(),
+            Self::NoBundle(error) => error.hint(),
             Self::OtherDigest { .. } => {
                 Some("leave the digest out of the reference, or push the image that has it".to_owned())
             }

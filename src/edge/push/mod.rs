@@ -4,6 +4,7 @@
 
 mod again;
 mod attach;
+mod bundle;
 mod ecr;
 mod error;
 mod shipment;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 pub use attach::Attachments;
+pub use bundle::attach;
 pub use error::PushError;
 pub use shipment::Shipment;
 pub(super) use shipment::entry;

@@ -135,6 +135,16 @@ impl Shipment {
         Ok(())
     }
 
+    /// Returns the same under another manifest or index, which names the same blobs.
+    #[must_use]
+    pub fn with_top(&self, top: Descriptor, bytes: Vec<u8>) -> Self {
+        Self {
+            top: (top, bytes),
+            companions: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// Adds a layer.
     pub fn add_layer(&mut self, descriptor: &Descriptor, source: impl Into<BlobSource>) {
         self.layers

@@ -134,6 +134,9 @@ pub(super) async fn get(
     .await?;
     if status != 200 {
         let said = refusal(&bytes);
+        // Of a signature that is wrong, what was signed is quoted, with the session's token in it.
+        let message = said.message.split("The Canonical String").next();
+        let message = message.filter(|message| !message.is_empty());
         let code = said.kind.rsplit('#').next().unwrap_or_default();
         return Err(AmazonError::Refused {
             api: shown(url),
@@ -143,11 +146,7 @@ pub(super) async fn get(
             } else {
                 words(code.as_bytes())
             },
-            words: words(if said.message.is_empty() {
-                &bytes
-            } else {
-                said.message.as_bytes()
-            }),
+            words: words(message.unwrap_or("it says no more").as_bytes()),
         });
     }
     read(&bytes, SystemTime::now()).map_err(|why| answer(url, service, why))
