@@ -17,6 +17,7 @@
 //! | [`accounts`], [`source`], [`root`] | users, the source tree, a base's merged root | no |
 //! | [`recipe`], [`lock`], [`lock_diff`] | what a person writes, what is pinned, what moved | no |
 //! | [`plan`], [`build`], [`image`] | inputs and layers, an image from them, its documents | no |
+//! | `abreast` | the same with many things, several at once | no |
 //! | [`bundle`] | every input of a lock as one OCI artifact | no |
 //! | [`provenance`] | what rebuilding an image needs, as an artifact that refers to it | no |
 //! | [`diff`] | two images: at which level they are the same, and what differs | no |
@@ -28,6 +29,7 @@
 //!
 //! Arrows point one way: `oci` ← `layer` ← `rpm`, `python`, … ← `plan`, `build`, `diff` ← `edge` ← `cli` ← `main`.
 
+mod abreast;
 pub mod accounts;
 pub mod build;
 pub mod bundle;

@@ -12,7 +12,7 @@ use crate::oci::Digest;
 pub enum Change {
     /// An input that was not there.
     Adding {
-        /// `base`, `key`, `repository`, `rpm`, `scriptlet` or `wheel`.
+        /// `base`, `erasure` (of a package of the base), `key`, `repository`, `rpm`, `scriptlet` or `wheel`.
         kind: &'static str,
         /// Its name.
         name: String,
@@ -21,7 +21,7 @@ pub enum Change {
     },
     /// Another version or other bytes.
     Updating {
-        /// `base`, `key`, `repository`, `rpm`, `scriptlet` or `wheel`.
+        /// `base`, `erasure` (of a package of the base), `key`, `repository`, `rpm`, `scriptlet` or `wheel`.
         kind: &'static str,
         /// Its name.
         name: String,
@@ -32,7 +32,7 @@ pub enum Change {
     },
     /// An input that is no longer there.
     Removing {
-        /// `base`, `key`, `repository`, `rpm`, `scriptlet` or `wheel`.
+        /// `base`, `erasure` (of a package of the base), `key`, `repository`, `rpm`, `scriptlet` or `wheel`.
         kind: &'static str,
         /// Its name.
         name: String,
@@ -175,6 +175,9 @@ fn pins(lock: &Lock) -> Pins {
             scriptlet.effect.clone(),
             digest,
         );
+    }
+    for erased in &lock.erased {
+        pin("erasure", &erased.name, erased.evr.clone(), None);
     }
     for wheel in &lock.wheels {
         pin(

@@ -1,6 +1,6 @@
 //! Compares the layers of two images that belong together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::cause::Cause;
 use super::entries::{self, Entries, EntryRow};
@@ -246,9 +246,9 @@ fn contents(
     image: &Image<'_>,
     wanted: &[EntryAt],
 ) -> Result<BTreeMap<EntryAt, Vec<u8>>, DiffError> {
-    let mut by_layer: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    let mut by_layer: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     for (layer, at) in wanted {
-        by_layer.entry(*layer).or_default().push(*at);
+        by_layer.entry(*layer).or_default().insert(*at);
     }
     let mut out = BTreeMap::new();
     for (layer, entries) in by_layer {

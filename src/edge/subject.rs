@@ -1,28 +1,27 @@
 //! Opens an image that people name to be looked at: its documents checked, its layers at hand as checked streams.
 
+mod error;
+mod walk;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
+use std::path::Path;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use rayon::prelude::*;
 
 use super::Edges;
-use super::image_source::{ImageSource, ImageSourceError, SourceError};
+use super::image_source::{ImageSource, SourceError};
 use super::layout::{ImagePath, Layout, LayoutError};
 use super::registry::MANIFEST_LIMIT;
 use super::store::{BlobReader, FileBlob};
-use crate::diagnose::{Class, Diagnose};
 use crate::diff::LayerSource;
-use crate::oci::image::{ImageDocumentError, OtherDocument};
-use crate::oci::manifest::{Document, DocumentError, Manifest, PlatformFields};
-use crate::oci::{Descriptor, Digest, Hasher, ImageDocuments, Platform, PlatformImage, media_type};
+use crate::oci::{Descriptor, Digest, Hasher, ImageDocuments, Platform};
 
-/// How deep indexes may be nested; real ones are not.
-const DEEPEST: usize = 8;
+pub use error::SubjectError;
+use error::wrong;
+use walk::{Pending, Walk, Wanted};
 
 /// Blobs asked for at once; the transfers themselves wait for their turn at the network.
 const AT_ONCE: usize = 16;
@@ -57,101 +56,6 @@ impl fmt::Display for Fault {
             found,
         } = self;
         write!(f, "{what}: expected {wanted}, got {found}")
-    }
-}
-
-/// Why an image cannot be looked at.
-#[derive(Debug, thiserror::Error)]
-pub enum SubjectError {
-    /// The text names no image.
-    #[error(transparent)]
-    Name(#[from] ImageSourceError),
-    /// There is nothing there.
-    #[error("{} does not exist", .0.display())]
-    Absent(PathBuf),
-    /// A document or blob cannot be had, or is not what its descriptor says.
-    #[error("{name}: {what}: {error}")]
-    Blob {
-        /// The image as it was named.
-        name: String,
-        /// Which document or blob.
-        what: String,
-        /// Why.
-        error: SourceError,
-    },
-    /// A document has another size than its descriptor says.
-    #[error("{name}: {what}: expected {wanted} bytes, got {found}")]
-    Size {
-        /// The image as it was named.
-        name: String,
-        /// Which document.
-        what: String,
-        /// The size said of it.
-        wanted: u64,
-        /// Its size.
-        found: u64,
-    },
-    /// A document is not what it should be.
-    #[error("{name}: {what}: {error}")]
-    Document {
-        /// The image as it was named.
-        name: String,
-        /// Which document.
-        what: String,
-        /// What is wrong with it.
-        error: ImageDocumentError,
-    },
-    /// Documents, but no image.
-    #[error("{name} is not an image: {why}")]
-    NotAnImage {
-        /// As it was named.
-        name: String,
-        /// Why not.
-        why: &'static str,
-    },
-    /// It has no image for a platform that was asked for.
-    #[error("{name} has no image for {platform}; it has {}", found.join(", "))]
-    Platform {
-        /// The image as it was named.
-        name: String,
-        /// The platform.
-        platform: Platform,
-        /// What it has.
-        found: Vec<String>,
-    },
-    /// A blob cannot be read.
-    #[error("{name}: cannot read {what}: {source}")]
-    Read {
-        /// The image as it was named.
-        name: String,
-        /// Which blob.
-        what: String,
-        /// What the system says.
-        source: io::Error,
-    },
-}
-
-impl Diagnose for SubjectError {
-    fn class(&self) -> Class {
-        match self {
-            Self::Name(error) => error.class(),
-            Self::Blob { error, .. } => error.class(),
-            Self::Absent(_)
-            | Self::NotAnImage { .. }
-            | Self::Platform { .. }
-            | Self::Read { .. } => Class::Usage,
-            Self::Size { .. } | Self::Document { .. } => Class::Integrity,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::Name(_) | Self::Absent(_) => Some(
-                "name a layout folder, an archive, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, or registry/repository[:tag][@digest]".to_owned(),
-            ),
-            Self::Blob { error, .. } => error.hint(),
-            _ => None,
-        }
     }
 }
 
@@ -359,15 +263,6 @@ fn named_blobs(documents: &ImageDocuments) -> impl Iterator<Item = (String, &Des
     layers.chain(others)
 }
 
-fn wrong<E: Into<SourceError>>(name: &str, what: &str) -> impl FnOnce(E) -> SubjectError + use<E> {
-    let (name, what) = (name.to_owned(), what.to_owned());
-    move |error| SubjectError::Blob {
-        name,
-        what,
-        error: error.into(),
-    }
-}
-
 /// Gets a config, which registries keep among the blobs.
 async fn config(
     source: &ImageSource,
@@ -380,165 +275,6 @@ async fn config(
     let bytes = blob.read_all(MANIFEST_LIMIT);
     Ok(bytes
         .map_err(|error| LayoutError::from(super::disk::DiskError::at("read", &path)(error)))?)
-}
-
-/// Tells images from attestations, which BuildKit writes with an image's config for a platform that is none.
-fn is_image(descriptor: &Descriptor, manifest: &Manifest) -> bool {
-    let is_for_none = |platform: &PlatformFields| platform.os == "unknown";
-    let kind = manifest.config.media_type.as_str();
-    matches!(kind, media_type::CONFIG | media_type::DOCKER_CONFIG)
-        && !descriptor.platform.as_ref().is_some_and(is_for_none)
-}
-
-type Pending<'a> = Pin<Box<dyn Future<Output = Result<Vec<u8>, SourceError>> + 'a>>;
-
-/// What kind of document is wanted: registries keep them in different places.
-#[derive(Clone, Copy)]
-enum Wanted {
-    /// An index or manifest.
-    Manifest,
-    /// A config.
-    Config,
-}
-
-/// Reads documents from the top down, wherever they come from.
-struct Walk<'a, G> {
-    name: &'a str,
-    platforms: &'a [Platform],
-    get: G,
-}
-
-impl<'a, G: Fn(Wanted, &Descriptor) -> Pending<'a>> Walk<'a, G> {
-    fn new(name: &'a str, platforms: &'a [Platform], get: G) -> Self {
-        Self {
-            name,
-            platforms,
-            get,
-        }
-    }
-
-    /// Reads everything below `top` that is asked for.
-    async fn documents(
-        self,
-        top: Descriptor,
-        bytes: Vec<u8>,
-    ) -> Result<ImageDocuments, SubjectError> {
-        let mut documents = ImageDocuments {
-            top: top.clone(),
-            bytes: bytes.clone(),
-            images: Vec::new(),
-            others: Vec::new(),
-        };
-        // The last is looked at first: entries are pushed in reverse.
-        let mut open = vec![(top, bytes, 0)];
-        while let Some((descriptor, bytes, depth)) = open.pop() {
-            let what = if depth == 0 {
-                "the image".to_owned()
-            } else {
-                format!("the document {}", descriptor.digest)
-            };
-            let document = match Document::parse(&bytes) {
-                Ok(document) => document,
-                // An index may name anything; only what it leads to as an image has to be one.
-                Err(DocumentError::MediaType(_)) if depth > 0 => {
-                    documents.others.push(OtherDocument {
-                        descriptor,
-                        bytes,
-                        blobs: Vec::new(),
-                    });
-                    continue;
-                }
-                Err(error) => return Err(self.malformed(&what, error.into())),
-            };
-            match document {
-                Document::Index(_) if depth == DEEPEST => {
-                    let why = "its indexes lead to indexes without end";
-                    return Err(self.not_an_image(why));
-                }
-                Document::Index(index) => {
-                    for entry in index.manifests.iter().rev() {
-                        let what = format!("the manifest {}", entry.digest);
-                        let bytes = self.bytes(Wanted::Manifest, entry, &what).await?;
-                        open.push((entry.clone(), bytes, depth + 1));
-                    }
-                }
-                Document::Manifest(manifest) if is_image(&descriptor, &manifest) => {
-                    let what = format!("the config {}", manifest.config.digest);
-                    let config = self.bytes(Wanted::Config, &manifest.config, &what).await?;
-                    let image = PlatformImage::parse(descriptor, bytes, config)
-                        .map_err(|error| self.malformed(&what, error))?;
-                    documents.images.push(image);
-                }
-                Document::Manifest(manifest) => {
-                    let blobs = [vec![manifest.config], manifest.layers].concat();
-                    documents.others.push(OtherDocument {
-                        descriptor,
-                        bytes,
-                        blobs,
-                    });
-                }
-            }
-        }
-        if documents.images.is_empty() {
-            return Err(self.not_an_image("it names no image"));
-        }
-        if !self.platforms.is_empty() {
-            self.choose(&mut documents)?;
-        }
-        Ok(documents)
-    }
-
-    /// Leaves only the images that are asked for.
-    fn choose(&self, documents: &mut ImageDocuments) -> Result<(), SubjectError> {
-        let has = |platform: Platform| documents.images.iter().any(|image| image.is_for(platform));
-        if let Some(&platform) = self.platforms.iter().find(|platform| !has(**platform)) {
-            let images = documents.images.iter();
-            return Err(SubjectError::Platform {
-                name: self.name.to_owned(),
-                platform,
-                found: images.map(|image| image.platform.clone()).collect(),
-            });
-        }
-        let is_asked_for =
-            |image: &PlatformImage| self.platforms.iter().any(|asked| image.is_for(*asked));
-        documents.images.retain(is_asked_for);
-        documents.others.clear();
-        Ok(())
-    }
-
-    async fn bytes(
-        &self,
-        kind: Wanted,
-        descriptor: &Descriptor,
-        what: &str,
-    ) -> Result<Vec<u8>, SubjectError> {
-        let bytes = (self.get)(kind, descriptor).await;
-        let bytes = bytes.map_err(wrong(self.name, what))?;
-        if bytes.len() as u64 != descriptor.size {
-            return Err(SubjectError::Size {
-                name: self.name.to_owned(),
-                what: what.to_owned(),
-                wanted: descriptor.size,
-                found: bytes.len() as u64,
-            });
-        }
-        Ok(bytes)
-    }
-
-    fn malformed(&self, what: &str, error: ImageDocumentError) -> SubjectError {
-        SubjectError::Document {
-            name: self.name.to_owned(),
-            what: what.to_owned(),
-            error,
-        }
-    }
-
-    fn not_an_image(&self, why: &'static str) -> SubjectError {
-        SubjectError::NotAnImage {
-            name: self.name.to_owned(),
-            why,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -94,7 +94,6 @@ impl Diagnose for ProvenanceError {
     fn class(&self) -> Class {
         match self {
             Self::Version(_) | Self::Format { .. } => Class::Format,
-            Self::Lock(error) if error.class() == Class::Format => Class::Format,
             Self::OtherType(_) => Class::Usage,
             // Whoever may write beside an image may write anything: nothing of it is believed.
             _ => Class::Integrity,
@@ -107,9 +106,6 @@ impl Diagnose for ProvenanceError {
                 Some(format!("use imgbuild {imgbuild}, which made it"))
             }
             Self::Version(_) => Some("use the imgbuild that made it, or a newer one".to_owned()),
-            Self::Lock(error) if error.class() == Class::Format => {
-                Some("use the imgbuild that made it".to_owned())
-            }
             Self::OtherType(_) => None,
             _ => Some(
                 "do not trust this record; bring the recipe yourself, from version control"

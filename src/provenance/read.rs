@@ -7,7 +7,7 @@ use super::{
     ARTIFACT_TYPE, FILE, LOCK, Provenance, RECIPE, SOURCE, STATEMENT, Statement, TITLE, Written,
     is_record, listing,
 };
-use crate::lock::{FORMAT, Lock};
+use crate::lock::{Lock, LockError};
 use crate::oci::artifact::Referring;
 use crate::oci::{Descriptor, Digest};
 use crate::recipe::{Recipe, Stage};
@@ -125,14 +125,15 @@ impl Found {
         };
         let statement: Statement = serde_json::from_slice(bytes("rebuild.json", &self.statement)?)
             .map_err(|error| ProvenanceError::malformed("rebuild.json", error))?;
-        if statement.format != FORMAT {
-            return Err(ProvenanceError::Format {
-                imgbuild: statement.imgbuild,
-                format: statement.format,
-            });
-        }
         let recipe = text("recipe.toml", &self.recipe)?;
         let lock = text("recipe.lock", &self.lock)?;
+        let locked = Lock::parse("recipe.lock", &lock).map_err(|error| match error {
+            LockError::Format { found, .. } => ProvenanceError::Format {
+                imgbuild: statement.imgbuild.clone(),
+                format: found,
+            },
+            error => ProvenanceError::Lock(error),
+        })?;
         let mut files = BTreeMap::new();
         for (name, descriptor) in &self.files {
             files.insert(name.clone(), bytes(name, descriptor)?.to_vec());
@@ -144,7 +145,7 @@ impl Found {
                 text: recipe,
             },
             lock: Written {
-                value: Lock::parse("recipe.lock", &lock).map_err(ProvenanceError::Lock)?,
+                value: locked,
                 text: lock,
             },
             source: listing::read(bytes("source.json", &self.source)?)?,

@@ -157,7 +157,16 @@ impl Report {
         self.checks.push(Check {
             what,
             holds,
-            found: found.into(),
+            found: plain(&found.into()),
+        });
+    }
+
+    /// Ends it early.
+    pub fn stop(&mut self, class: Class, message: &str, hint: Option<String>) {
+        self.stopped = Some(Stopped {
+            class,
+            message: plain(message),
+            hint: hint.as_deref().map(plain),
         });
     }
 
@@ -178,6 +187,19 @@ impl Report {
             (None, None) => Verdict::CouldNotVerify,
         }
     }
+}
+
+/// Returns text with control characters spelled out: a record may be anybody's, and terminals obey them.
+fn plain(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if c.is_control() {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 impl Verdict {

@@ -55,6 +55,18 @@ fn what_stops_early_never_says_that_it_differs() {
 }
 
 #[test]
+fn what_a_record_says_does_not_reach_the_terminal_as_commands() {
+    let mut report = report(None, Level::Digest, None);
+    report.check(What::Recipe, true, "by imgbuild \u{1b}[2J\nverified: all");
+    report.stop(Class::Unavailable, "a\u{7}", None);
+    let text = [report.lines(), vec![report.last_line()]].concat();
+    assert!(
+        text.iter().all(|line| !line.contains(char::is_control)),
+        "{text:?}"
+    );
+}
+
+#[test]
 fn without_an_answer_nothing_is_claimed() {
     let report = report(None, Level::Tree, None);
     assert_eq!(report.verdict(), Verdict::CouldNotVerify);

@@ -148,12 +148,13 @@ fn a_build_from_a_bundle_without_a_network_by_another_user_anywhere_gives_the_sa
             command
         };
         // The first from an archive and by what the build itself proves; the second verifies besides.
-        let mut build = elsewhere(&["build", "--offline", "--inputs"]);
-        let built = run(build.arg(&archive).arg(&project).arg("-o").arg(&image)).ok();
+        let mut build = elsewhere(&["build", "--offline"]);
+        build.arg("--inputs").arg(&archive);
+        let built = run(build.arg(&project).arg("-o").arg(&image)).ok();
         assert_eq!(built.text(), wanted, "world {number}");
         if number == 1 {
-            let mut verify = elsewhere(&["verify", "--inputs"]);
-            let done = run(verify.arg(&archive).arg("--offline").arg(&image));
+            let mut verify = elsewhere(&["verify", "--offline"]);
+            let done = run(verify.arg("--inputs").arg(&archive).arg(&image));
             answers(&done, 0, "verified");
         }
     }

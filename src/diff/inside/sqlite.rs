@@ -29,7 +29,7 @@ pub(super) fn look(a: &[u8], b: &[u8]) -> Option<Found> {
             (Some(was), None) => format!("table removed: {name}, {} rows", was.rows),
             (None, Some(is)) => format!("table added: {name}, {} rows", is.rows),
             (Some(was), Some(is)) if was.rows != is.rows => {
-                format!("table {name}: {} rows → {} rows", was.rows, is.rows)
+                format!("table {name}: number of rows {} → {}", was.rows, is.rows)
             }
             (Some(was), Some(is)) if was.declared != is.declared => {
                 format!("table {name}: declared otherwise")

@@ -104,7 +104,7 @@ fn databases_are_compared_by_their_tables() {
             .to_vec()
     };
     let (text, _) = lines("a.db", &database(1), &database(3));
-    assert_eq!(text, "table t: 1 rows → 3 rows");
+    assert_eq!(text, "table t: number of rows 1 → 3");
 }
 
 #[test]

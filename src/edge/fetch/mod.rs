@@ -10,9 +10,9 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use url::Url;
 
@@ -76,6 +76,14 @@ pub struct Input {
     pub digest: Digest,
     /// How many bytes it must have, if known.
     pub size: Option<u64>,
+}
+
+/// Returns inputs with the largest first: the last transfer to run alone is then a short one.
+pub fn largest_first(inputs: &[Input]) -> Vec<&Input> {
+    let mut order: Vec<&Input> = inputs.iter().collect();
+    let size = |input: &Input| input.size.unwrap_or(u64::MAX);
+    order.sort_by_key(|input| (std::cmp::Reverse(size(input)), input.digest));
+    order
 }
 
 /// Gets bytes by URL. Clones share connections and limits.
@@ -149,38 +157,54 @@ impl Fetcher {
     /// Returns all inputs, in their order, fetching several at once. The same digest is fetched once.
     ///
     /// # Errors
-    /// The first [`FetchError`] that happens; the other transfers are then given up.
+    /// [`FetchError`] for one that cannot be had; the other transfers are then given up.
     pub async fn fetch_all(
         &self,
         store: &Store,
         inputs: Vec<Input>,
         progress: &dyn Progress,
     ) -> Result<Vec<FileBlob>, FetchError> {
-        let mut wanted: Vec<&Input> = inputs.iter().collect();
-        // The largest first: the last transfer to run alone is then a short one.
-        wanted.sort_by_key(|input| {
-            (
-                std::cmp::Reverse(input.size.unwrap_or(u64::MAX)),
-                input.digest,
-            )
-        });
-        wanted.dedup_by_key(|input| input.digest);
-        let mut running: FuturesUnordered<_> =
-            wanted
-                .into_iter()
-                .map(|input| async move {
-                    (input.digest, self.fetch_shown(store, input, progress).await)
-                })
-                .collect();
-        let mut blobs = BTreeMap::new();
-        while let Some((digest, blob)) = running.next().await {
-            blobs.insert(digest, blob?);
-        }
-        drop(running);
+        let blobs = Mutex::new(BTreeMap::new());
+        let came = |digest, blob| {
+            let mut blobs = blobs.lock().unwrap_or_else(PoisonError::into_inner);
+            blobs.insert(digest, blob);
+        };
+        self.fetch_each(store, largest_first(&inputs), progress, &came)
+            .await?;
+        let blobs = blobs.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(inputs
             .iter()
             .filter_map(|input| blobs.get(&input.digest).cloned())
             .collect())
+    }
+
+    /// Gets all inputs, several at once, begun in their order; tells of each when it is there. The same digest is
+    /// fetched once.
+    ///
+    /// # Errors
+    /// The [`FetchError`] of the first input, in their order, that cannot be had, whichever fails first; the transfers
+    /// of those after it are given up.
+    pub async fn fetch_each(
+        &self,
+        store: &Store,
+        inputs: Vec<&Input>,
+        progress: &dyn Progress,
+        came: &(dyn Fn(Digest, FileBlob) + Sync),
+    ) -> Result<(), FetchError> {
+        let mut seen = BTreeSet::new();
+        let mut running: FuturesOrdered<_> = inputs
+            .into_iter()
+            .filter(|input| seen.insert(input.digest))
+            .map(|input| async move {
+                let blob = self.fetch_shown(store, input, progress).await?;
+                came(input.digest, blob);
+                Ok::<_, FetchError>(())
+            })
+            .collect();
+        while let Some(result) = running.next().await {
+            result?;
+        }
+        Ok(())
     }
 
     async fn fetch_shown(

@@ -178,7 +178,15 @@ impl Diagnose for VerifyError {
                 "do not trust this record; bring recipe and lock from version control: --recipe DIR"
                     .to_owned(),
             ),
-            _ => self.inner()?.hint(),
+            _ => {
+                let own = self.inner().and_then(Diagnose::hint);
+                let is_damage = self.class() == Class::Integrity;
+                own.or_else(|| {
+                    is_damage.then(|| {
+                        "do not use these bytes: get them again from where they come from".to_owned()
+                    })
+                })
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::diff::{Compared, Level};
 use crate::oci::{Descriptor, Digest, Platform, PlatformImage};
 use crate::plan::{self, Plan};
 use crate::recipe::Stage;
-use crate::verify::{Rebuilt, Report, Stopped, Verdict, What};
+use crate::verify::{Rebuilt, Report, Verdict, What};
 
 use attached::Attached;
 use claim::{Brought, Claim};
@@ -61,11 +61,7 @@ pub fn verify(
 ) -> Report {
     let mut report = Report::new(request.subject.to_string(), request.required);
     if let Err(error) = apart(runtime, request, edges, &mut report) {
-        report.stopped = Some(Stopped {
-            class: error.class(),
-            message: error.to_string(),
-            hint: error.hint(),
-        });
+        report.stop(error.class(), &error.to_string(), error.hint());
     }
     report
 }
@@ -193,7 +189,7 @@ impl Work<'_> {
         };
         let source = source::find(claim, rules, subject, self.ours.store)?;
         report.check(What::Source, source.holds, source.told);
-        report.from_image = claim.checkout.is_none();
+        report.from_image = source.from_image;
         report.missing = source.missing;
 
         let needed: BTreeSet<Digest> = plans.iter().flat_map(Plan::needed).collect();

@@ -32,7 +32,7 @@ pub(super) struct Rebuild<'a> {
 impl Rebuild<'_> {
     /// Rebuilds it and keeps no byte of its layers.
     pub(super) fn hashed(&self) -> Result<Images, VerifyError> {
-        self.into_sink(&Nowhere)
+        self.with_sink(&Nowhere)
     }
 
     /// Rebuilds it once more, into `store`, and compares it: A is the image, B what is rebuilt.
@@ -42,7 +42,7 @@ impl Rebuild<'_> {
         store: &Store,
         what: Compared,
     ) -> Result<Difference, VerifyError> {
-        let (images, index) = self.into_sink(store)?;
+        let (images, index) = self.with_sink(store)?;
         let mut rebuilt = Vec::new();
         for image in images {
             rebuilt.push(PlatformImage::parse(
@@ -79,7 +79,7 @@ impl Rebuild<'_> {
         Ok(difference)
     }
 
-    fn into_sink(&self, sink: &dyn LayerSink) -> Result<Images, VerifyError> {
+    fn with_sink(&self, sink: &dyn LayerSink) -> Result<Images, VerifyError> {
         let claim = self.claim;
         let job = Job {
             project: &claim.project,

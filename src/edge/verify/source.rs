@@ -27,6 +27,8 @@ pub(super) struct Found {
     pub(super) told: String,
     /// Files that the image does not have as they were recorded.
     pub(super) missing: Vec<OtherFile>,
+    /// Whether files were taken from the image itself.
+    pub(super) from_image: bool,
 }
 
 /// Reads the checkout, or what the image has of the recorded listing.
@@ -56,14 +58,18 @@ pub(super) fn find(
                 holds: other.is_none(),
                 told,
                 missing: Vec::new(),
+                from_image: false,
             })
         }
-        (None, Some(listing)) => from_subject(rules, listing, subject, store),
-        (None, None) => Ok(Found {
-            tree: (SourceList::default(), Contents::default()),
+        (None, Some(listing)) if files(listing).next().is_some() => {
+            from_subject(rules, listing, subject, store)
+        }
+        (None, listing) => Ok(Found {
+            tree: (listing.clone().unwrap_or_default(), Contents::default()),
             holds: true,
-            told: "nothing is copied".to_owned(),
+            told: "no files are copied".to_owned(),
             missing: Vec::new(),
+            from_image: false,
         }),
     }
 }
@@ -155,6 +161,7 @@ fn from_subject(
         holds: rows.is_empty(),
         told,
         missing: rows,
+        from_image: true,
     })
 }
 
