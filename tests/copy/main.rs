@@ -23,15 +23,23 @@ use imgbuild::oci::{Descriptor, Digest};
 use harness::installed;
 use image::small_image;
 use server::real::{real_registry, with_passwords};
+use server::{Server, status};
 
-/// Runs imgbuild in `dir`, with this on standard input and nothing of this machine's configuration.
-fn imgbuild(dir: &Path, arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_imgbuild"))
+/// Returns imgbuild in `dir`, with nothing of this machine's configuration.
+fn program(dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_imgbuild"));
+    command
         .args(arguments)
         .current_dir(dir)
         .env_clear()
         .env("HOME", dir)
-        .env("IMGBUILD_CACHE_DIR", dir.join("cache"))
+        .env("IMGBUILD_CACHE_DIR", dir.join("cache"));
+    command
+}
+
+/// Runs it, with this on standard input.
+fn imgbuild(dir: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut child = program(dir, arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -147,6 +155,30 @@ fn index_entries(layout: &Layout) -> Vec<Descriptor> {
         imgbuild::oci::manifest::Document::Index(index) => index.manifests,
         imgbuild::oci::manifest::Document::Manifest(_) => panic!("an index"),
     }
+}
+
+#[test]
+fn a_password_is_not_sent_over_plain_http_unless_asked() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let dir = dir.path();
+    let file = dir.join(".docker/config.json");
+    std::fs::create_dir(dir.join(".docker")).expect("made");
+    // me:hunter2, for the mirror.
+    let auths = r#"{"auths":{"m.example.com":{"auth":"bWU6aHVudGVyMg=="}}}"#;
+    std::fs::write(file, auths).expect("written");
+    // The proxy is the mirror.
+    let mirror =
+        Server::start(|_, _| status(401, &[("www-authenticate", "Basic realm=\"m\"")], ""));
+    let mut copy = program(dir, &["copy", "r.example.com/app:1", "oci:out"]);
+    copy.args(["--mirror", "r.example.com=http://m.example.com/"])
+        .env("HTTP_PROXY", mirror.url(""));
+    let (_, said) = done(&copy.output().expect("imgbuild runs"), 3);
+    assert!(
+        said.contains("no password is sent over plain http"),
+        "{said}"
+    );
+    let seen = mirror.seen();
+    assert!(!seen.is_empty() && seen.iter().all(|seen| seen.authorization().is_none()));
 }
 
 #[test]
