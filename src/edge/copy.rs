@@ -9,10 +9,11 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::Edges;
+use super::disk::DiskError;
 use super::image_source::{ImageSource, ImageSourceError, SourceError};
 use super::layout::{self, BlobSource, Companion, ImagePath, ImagePathError, LayoutError};
-use super::push::{PushError, Shipment, entry};
-use super::registry::{RegistryError, Repository};
+use super::push::{PushError, Shipment, entry, is_for};
+use super::registry::{MANIFEST_LIMIT, RegistryError, Repository};
 use crate::diagnose::{Class, Diagnose};
 use crate::layer::RandomRead;
 use crate::oci::artifact::Referring;
@@ -190,10 +191,26 @@ impl Gathering<'_> {
     async fn run(&self, extent: Extent) -> Result<Shipment, CopyError> {
         let (mut top, mut bytes) = self.edges.registry.resolve(self.reference).await?;
         let mut document = self.parse(&top, &bytes)?;
-        if let (Some(platform), Document::Index(index)) = (extent.platform, &document) {
-            top = entry(index, platform, self.reference.to_string().as_ref())?;
-            bytes = self.manifest(&top).await?;
-            document = self.parse(&top, &bytes)?;
+        let name = self.reference.to_string();
+        match (extent.platform, &document) {
+            (Some(platform), Document::Index(index)) => {
+                top = entry(index, platform, name.as_ref())?;
+                bytes = self.manifest(&top).await?;
+                document = self.parse(&top, &bytes)?;
+            }
+            (Some(platform), Document::Manifest(manifest)) => {
+                let config = self.blobs(std::slice::from_ref(&manifest.config), None);
+                for (_, source) in config.await? {
+                    let bytes = source.random_read();
+                    let mut config = vec![0; bytes.size().min(MANIFEST_LIMIT) as usize];
+                    bytes
+                        .read_exact_at(&mut config, 0)
+                        .map_err(DiskError::at("read", name.as_ref()))
+                        .map_err(LayoutError::from)?;
+                    is_for(&config, platform, name.as_ref())?;
+                }
+            }
+            (None, _) => {}
         }
         let mut named = Named::default();
         self.collect(&document, &mut named, 0).await?;

@@ -54,9 +54,12 @@ async fn everything_a_tag_leads_to_is_there_before_the_tag() {
         "{changes:#?}"
     );
 
+    let before = strict.server.count();
     let again = push(Credentials::none(), &layout, &strict.at("a/b:1.0"), &["2"])
         .await
         .expect("pushed again");
+    // Each tag is looked at, and that is all.
+    assert_eq!(strict.server.count() - before, 2);
     assert_eq!((again.uploaded, again.skipped, again.bytes), (0, 6, 0));
     assert_eq!(again.already, ["1.0", "2"]);
     assert_eq!(strict.changes().len(), changes.len());

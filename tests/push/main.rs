@@ -1,4 +1,18 @@
 //! Pushing: what real registries take, what strict ones insist on, and what faults must not do.
+//!
+//! ```text
+//! strict   a registry with every habit of ECR that was reported, and tests that it refuses who ignores them
+//! habits   what registries do that is no fault: order, tokens, mounts, other hosts
+//! ecr      each habit of ECR, and all at once
+//! faults   answers that fail, one kind at a time
+//! chaos    200 pushes to a real registry through a proxy that spoils any byte
+//! kill     pushes that are killed at any byte, and the next one
+//! secrets  what no other host, log or file may get to know
+//! attach   what refers to an image, by the API and by its fallback
+//! real     Debian's registry, plain and with passwords; tls: with a private authority
+//! engines  skopeo, podman and docker pull what was pushed; recipe: straight out of a build
+//! proxy, walk, wire, image, random   what these stand on
+//! ```
 
 mod attach;
 mod chaos;
@@ -43,6 +57,19 @@ fn patience() -> Patience {
     }
 }
 
+/// A client that waits little.
+fn registry(credentials: Credentials) -> Registry {
+    registry_with(patience(), credentials)
+}
+
+fn registry_with(patience: Patience, credentials: Credentials) -> Registry {
+    let options = FetchOptions {
+        patience,
+        ..FetchOptions::default()
+    };
+    Registry::new(Fetcher::new(options).expect("a fetcher"), credentials)
+}
+
 /// Files with the password `password` of `me` for `host`.
 fn credentials(dir: &Path, host: &str, password: &str) -> Credentials {
     let path = dir.join("config.json");
@@ -75,11 +102,7 @@ async fn push_with(
     let shipment = Shipment::open(&ImagePath::new(path))?;
     let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
     let destination = Destination::new(reference.parse().expect("a reference"), &tags)?;
-    let options = FetchOptions {
-        patience,
-        ..FetchOptions::default()
-    };
-    let registry = Registry::new(Fetcher::new(options).expect("a fetcher"), credentials);
+    let registry = registry_with(patience, credentials);
     push::push(&registry, &shipment, &destination, &Silent, &|_| {}).await
 }
 

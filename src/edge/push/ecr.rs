@@ -74,3 +74,44 @@ fn foreign<'a>(words: &'a str, ecr: &PrivateEcr) -> Option<&'a str> {
     let account = arn.split(':').nth(4)?;
     (account.len() == 12 && account != ecr.account).then_some(account)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOST: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+
+    #[test]
+    fn a_missing_permission_is_named_and_so_is_another_account() {
+        let said = |account: &str| {
+            format!(
+                "denied: User: arn:aws:sts::{account}:assumed-role/ci/job is not authorized to perform: \
+                 ecr:InitiateLayerUpload on resource: arn:aws:ecr:eu-west-1:123456789012:repository/team/app because no \
+                 identity-based policy allows the ecr:InitiateLayerUpload action"
+            )
+        };
+        let hint = permissions(HOST, "team/app", &said("123456789012")).expect("a hint");
+        assert_eq!(
+            hint,
+            "give the identity ecr:InitiateLayerUpload on repository team/app of account 123456789012 in eu-west-1"
+        );
+        let hint = permissions(HOST, "team/app", &said("210987654321")).expect("a hint");
+        assert!(hint.contains("is of account 210987654321"), "{hint}");
+        let hint = permissions(HOST, "team/app", "Not Authorized").expect("a hint");
+        assert!(hint.contains("ecr:PutImage"), "{hint}");
+        assert_eq!(permissions("r.io", "team/app", ""), None);
+    }
+
+    #[test]
+    fn a_repository_is_made_where_its_registry_is() {
+        let hint = create(HOST, "team/app").expect("a hint");
+        assert!(
+            hint.contains(
+                "aws ecr create-repository --repository-name team/app --region eu-west-1"
+            )
+        );
+        let hint = create("public.ecr.aws", "alias/team/app").expect("a hint");
+        assert!(hint.contains("aws ecr-public create-repository --repository-name team/app "));
+        assert_eq!(create("r.io", "team/app"), None);
+    }
+}

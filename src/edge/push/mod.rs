@@ -20,7 +20,7 @@ pub use attach::Attachments;
 pub use bundle::attach;
 pub use error::PushError;
 pub use shipment::Shipment;
-pub(super) use shipment::entry;
+pub(super) use shipment::{entry, is_for};
 pub use source::{PushSource, PushSourceError};
 pub use tags::all_tags;
 

@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::super::layout::{BlobSource, Companion, ImagePath, Layout, LayoutError, Parts};
 use super::Attachments;
-use crate::oci::manifest::{Document, Index};
+use crate::edge::registry::MANIFEST_LIMIT;
+use crate::oci::manifest::{Document, Index, PlatformFields};
 use crate::oci::{Descriptor, Digest, Platform, Reference};
 
 /// The annotation that names the image an image was made on.
@@ -67,10 +68,17 @@ impl Shipment {
         let layout = Layout::open(path.path())?;
         let (mut top, mut bytes) = layout.resolve(path.tag())?;
         let mut document = layout.parsed(&top)?;
-        if let (Some(platform), Document::Index(index)) = (platform, &document) {
-            top = entry(index, platform, path.path())?;
-            bytes = layout.document(&top)?;
-            document = layout.parsed(&top)?;
+        match (platform, &document) {
+            (Some(platform), Document::Index(index)) => {
+                top = entry(index, platform, path.path())?;
+                bytes = layout.document(&top)?;
+                document = layout.parsed(&top)?;
+            }
+            (Some(platform), Document::Manifest(manifest)) => {
+                let config = layout.bytes(&manifest.config, MANIFEST_LIMIT)?;
+                is_for(&config, platform, path.path())?;
+            }
+            (None, _) => {}
         }
         let mut shipment = Self::new(named(top, &document), bytes);
         let mut seen = BTreeSet::from([shipment.top.0.digest]);
@@ -234,6 +242,28 @@ pub(in crate::edge) fn entry(
     found.ok_or_else(|| LayoutError::NotAnImage {
         path: at.to_owned(),
         why: format!("it has none for {platform}"),
+    })
+}
+
+/// Checks that the only image there is, of this config, is for a platform.
+///
+/// # Errors
+/// [`LayoutError::NotAnImage`] if it is for another; `at` is for the message.
+pub(in crate::edge) fn is_for(
+    config: &[u8],
+    platform: Platform,
+    at: &Path,
+) -> Result<(), LayoutError> {
+    let fields: Option<PlatformFields> = serde_json::from_slice(config).ok();
+    let found = fields.as_ref().map_or_else(String::new, |fields| {
+        format!("{}/{}", fields.os, fields.architecture)
+    });
+    if found.parse() == Ok(platform) {
+        return Ok(());
+    }
+    Err(LayoutError::NotAnImage {
+        path: at.to_owned(),
+        why: format!("it has none for {platform}, only one for {found}"),
     })
 }
 

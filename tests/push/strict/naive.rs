@@ -152,7 +152,7 @@ fn a_manifest_without_type_or_layers_or_with_a_semicolon_is_answered_with_405() 
         untyped,
         manifest(&[], &config),
         manifest(&[parameter.clone()], &config),
-        manifest(&[layer.clone()], &parameter),
+        manifest(std::slice::from_ref(&layer), &parameter),
     ] {
         is(put(&strict, "a/b", "1", &bad), 405, "Invalid JSON syntax");
     }
