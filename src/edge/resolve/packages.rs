@@ -94,10 +94,7 @@ pub(super) async fn resolve(
         .map(Package::from_header)
         .collect::<Result<Vec<_>, _>>()?;
     let stages = [Stage::Builder, Stage::Runtime];
-    if stages
-        .iter()
-        .all(|&stage| recipe.stage(stage).is_empty())
-    {
+    if stages.iter().all(|&stage| recipe.stage(stage).is_empty()) {
         return Ok(Part {
             runtime: installed,
             ..Part::default()
@@ -129,10 +126,7 @@ pub(super) async fn resolve(
                 met.request
             ));
         }
-        erased.insert(
-            stage,
-            solution.erase.iter().copied().cloned().collect(),
-        );
+        erased.insert(stage, solution.erase.iter().copied().cloned().collect());
         if stage == Stage::Runtime {
             runtime.retain(|package| !solution.erase.contains(&package));
         }
@@ -329,8 +323,7 @@ fn scriptlets(
         let gone: BTreeSet<String> = erased.iter().map(|p| p.nevra().to_string()).collect();
         let arriving = files.get(stage).into_iter().flatten();
         let arriving = arriving.map(PackageFile::header).collect();
-        let transaction =
-            Transaction::new(base, arriving, |header| gone.contains(&header.nevra()));
+        let transaction = Transaction::new(base, arriving, |header| gone.contains(&header.nevra()));
         let scriptlets = transaction.scriptlets();
         effects::check(&scriptlets, &acknowledged)?;
         out.extend(scriptlets.iter().map(as_locked));

@@ -36,7 +36,6 @@ const PLAIN: [(Kind, u32, u32, u32); 6] = [
     ),
 ];
 
-
 impl<'a> Transaction<'a> {
     /// Sorts the packages of a base into those that stay and those that go.
     #[must_use]
@@ -119,7 +118,11 @@ impl<'a> Transaction<'a> {
         found: &mut Vec<Scriptlet>,
     ) {
         for owner in self.everyone().filter(|owner| triggers.are_in(owner)) {
-            let wakes = |prefix: &[u8]| packages.iter().any(|package| has_file_under(package, prefix));
+            let wakes = |prefix: &[u8]| {
+                packages
+                    .iter()
+                    .any(|package| has_file_under(package, prefix))
+            };
             triggers.woken(owner, when, None, wakes, found);
         }
     }
@@ -145,7 +148,9 @@ fn plain_of(header: &Header, wanted: Kind, count: u32) -> Option<Scriptlet> {
 /// Counts those of `packages` that have the name of `package`.
 fn named_as(package: &Header, packages: &[&Header]) -> u32 {
     let name = package.string_bytes(tag::NAME);
-    let same = packages.iter().filter(|other| other.string_bytes(tag::NAME) == name);
+    let same = packages
+        .iter()
+        .filter(|other| other.string_bytes(tag::NAME) == name);
     u32::try_from(same.count()).unwrap_or(u32::MAX)
 }
 
