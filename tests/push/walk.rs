@@ -76,3 +76,42 @@ fn fetch(host: &str, repository: &str, kind: &str, descriptor: &Value) -> Vec<u8
     assert_eq!(found, (200, digest.to_owned(), size), "{repository}");
     answer.body
 }
+
+/// What is right, what is missing and what is something else, as a registry has it.
+#[test]
+fn what_is_missing_or_something_else_is_seen() {
+    use crate::server::{Server, ok, status};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    for (config, layer, is_whole) in [
+        (Some("{}"), Some("layer"), true),
+        (None, Some("layer"), false),
+        (Some("{}"), None, false),
+        (Some("{}"), Some("anoth"), false),
+        (Some("{}"), Some("layer and more"), false),
+    ] {
+        let about = |bytes: &str| serde_json::json!({"digest": sha256(bytes.as_bytes()), "size": bytes.len()});
+        let manifest = serde_json::json!({"config": about("{}"), "layers": [about("layer")]});
+        let manifest = manifest.to_string();
+        let index = serde_json::json!({"manifests": [about(&manifest)]}).to_string();
+        let top = sha256(index.as_bytes());
+        let server = Server::start(move |seen, _| {
+            let is = |bytes: &str| seen.path.ends_with(&sha256(bytes.as_bytes()));
+            let found = match () {
+                () if seen.path.ends_with("/tag") => Some(index.as_str()),
+                () if is(&manifest) => Some(manifest.as_str()),
+                () if is("{}") => config,
+                () if is("layer") => layer,
+                () => None,
+            };
+            found.map_or_else(|| status(404, &[], ""), ok)
+        });
+        let walked = catch_unwind(AssertUnwindSafe(|| walk(&server.host, "a/b", "tag")));
+        assert_eq!(
+            walked.ok(),
+            is_whole.then_some(Some(top)),
+            "{config:?} {layer:?}"
+        );
+        assert_eq!(walk(&server.host, "a/b", "other"), None);
+    }
+}
