@@ -40,6 +40,9 @@ pub struct Lock {
     /// The RPMs, by name, architecture and version.
     #[serde(default, rename = "rpm", skip_serializing_if = "Vec::is_empty")]
     pub rpms: Vec<Rpm>,
+    /// The packages of the base that go, by name.
+    #[serde(default, rename = "erased", skip_serializing_if = "Vec::is_empty")]
+    pub erased: Vec<Erased>,
     /// The scriptlets and triggers of the RPMs and what becomes of each.
     #[serde(default, rename = "scriptlet", skip_serializing_if = "Vec::is_empty")]
     pub scriptlets: Vec<Scriptlet>,
@@ -225,6 +228,41 @@ impl Rpm {
     #[must_use]
     pub fn is_in(&self, platform: Platform, stage: Stage) -> bool {
         self.platforms(stage).contains(&platform)
+    }
+}
+
+/// A package of the base that an upgrade or a replacement takes away.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Erased {
+    /// Its name.
+    pub name: String,
+    /// `[epoch:]version-release`.
+    pub evr: String,
+    /// Its architecture.
+    pub arch: String,
+    /// The platforms whose builder stage it is erased from.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub builder: BTreeSet<Platform>,
+    /// The platforms whose runtime stage it is erased from.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub runtime: BTreeSet<Platform>,
+}
+
+impl Erased {
+    /// Returns `name-[epoch:]version-release.arch`.
+    #[must_use]
+    pub fn nevra(&self) -> String {
+        format!("{}-{}.{}", self.name, self.evr, self.arch)
+    }
+
+    /// Tells whether it is erased from `stage` on `platform`.
+    #[must_use]
+    pub fn is_in(&self, platform: Platform, stage: Stage) -> bool {
+        match stage {
+            Stage::Builder => self.builder.contains(&platform),
+            Stage::Runtime => self.runtime.contains(&platform),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::lock::Lock;
+use crate::oci::Digest;
 
 /// One line of a review.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -11,7 +12,7 @@ use crate::lock::Lock;
 pub enum Change {
     /// An input that was not there.
     Adding {
-        /// `rpm`, `wheel` or `base`.
+        /// `base`, `erasure` (of a package of the base), `key`, `repository`, `rpm`, `scriptlet` or `wheel`.
         kind: &'static str,
         /// Its name.
         name: String,
@@ -20,7 +21,7 @@ pub enum Change {
     },
     /// Another version or other bytes.
     Updating {
-        /// `rpm`, `wheel` or `base`.
+        /// `base`, `erasure` (of a package of the base), `key`, `repository`, `rpm`, `scriptlet` or `wheel`.
         kind: &'static str,
         /// Its name.
         name: String,
@@ -31,7 +32,7 @@ pub enum Change {
     },
     /// An input that is no longer there.
     Removing {
-        /// `rpm`, `wheel` or `base`.
+        /// `base`, `erasure` (of a package of the base), `key`, `repository`, `rpm`, `scriptlet` or `wheel`.
         kind: &'static str,
         /// Its name.
         name: String,
@@ -60,82 +61,160 @@ impl fmt::Display for Change {
 pub fn changes(old: Option<&Lock>, new: &Lock) -> Vec<Change> {
     let before = old.map(pins).unwrap_or_default();
     let after = pins(new);
-    let mut out = Vec::new();
-    for ((kind, name), to) in &after {
-        let (kind, name, to) = (*kind, name.clone(), to.shown.clone());
-        match before.get(&(kind, name.clone())) {
-            None => out.push(Change::Adding { kind, name, to }),
-            Some(from) if from.exact != after[&(kind, name.clone())].exact => {
-                out.push(Change::Updating {
-                    kind,
-                    name,
-                    from: from.shown.clone(),
-                    to,
-                });
-            }
-            Some(_) => {}
-        }
-    }
-    for ((kind, name), from) in before {
-        if !after.contains_key(&(kind, name.clone())) {
-            out.push(Change::Removing {
+    let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let change = |at: &(&'static str, String)| {
+        let (kind, name) = (at.0, at.1.clone());
+        match (before.get(at), after.get(at)) {
+            (None, Some(to)) => Some(Change::Adding {
                 kind,
                 name,
-                from: from.shown,
-            });
+                to: to.shown(),
+            }),
+            (Some(from), Some(to)) if from != to => {
+                let (from, to) = from.beside(to);
+                Some(Change::Updating {
+                    kind,
+                    name,
+                    from,
+                    to,
+                })
+            }
+            (Some(from), None) => Some(Change::Removing {
+                kind,
+                name,
+                from: from.shown(),
+            }),
+            _ => None,
         }
-    }
-    out
+    };
+    names.into_iter().filter_map(change).collect()
 }
 
-/// What a name is pinned to: for people, and exactly.
-#[derive(Default)]
+/// What a name is pinned to.
+#[derive(Default, PartialEq, Eq)]
 struct Pin {
-    shown: String,
-    exact: BTreeSet<String>,
+    /// For people; what platforms have in common is said once.
+    versions: BTreeSet<String>,
+    /// Exactly.
+    digests: BTreeSet<Digest>,
+    /// Which stages and platforms it is for.
+    places: BTreeSet<String>,
 }
 
 impl Pin {
-    /// Adds an input of this name; what platforms have in common is said once.
-    fn add(&mut self, shown: &str, exact: String) {
-        if !self.shown.split(", ").any(|present| present == shown) {
-            if !self.shown.is_empty() {
-                self.shown.push_str(", ");
+    fn shown(&self) -> String {
+        joined(self.versions.iter().cloned())
+    }
+
+    /// Returns what is to be said of `self` and of `to`, which are not the same: the version, and where that tells
+    /// nothing, what does.
+    fn beside(&self, to: &Self) -> (String, String) {
+        let [from, to] = [(self, to), (to, self)].map(|(pin, other)| {
+            let mut shown = pin.shown();
+            if pin.versions == other.versions {
+                let more = if pin.digests == other.digests {
+                    joined(pin.places.iter().cloned())
+                } else {
+                    joined(pin.digests.difference(&other.digests).map(short))
+                };
+                if !more.is_empty() {
+                    shown = format!("{shown} ({more})");
+                }
             }
-            self.shown.push_str(shown);
-        }
-        self.exact.insert(exact);
+            shown
+        });
+        (from, to)
     }
 }
 
-fn pins(lock: &Lock) -> BTreeMap<(&'static str, String), Pin> {
-    let mut out: BTreeMap<(&'static str, String), Pin> = BTreeMap::new();
-    let base = lock.base.digest.to_string();
-    out.entry(("base", lock.base.image.clone()))
-        .or_default()
-        .add(&base, base.clone());
+fn joined(texts: impl Iterator<Item = String>) -> String {
+    texts.collect::<Vec<_>>().join(", ")
+}
+
+fn short(digest: &Digest) -> String {
+    format!("sha256:{}", &digest.hex()[..12])
+}
+
+type Pins = BTreeMap<(&'static str, String), Pin>;
+
+fn pins(lock: &Lock) -> Pins {
+    let mut out = Pins::new();
+    let mut pin = |kind, name: &str, version: String, digest: Option<Digest>| {
+        let pin = out.entry((kind, name.to_owned())).or_default();
+        pin.versions.insert(version);
+        pin.digests.extend(digest);
+    };
+    pin("base", &lock.base.image, lock.base.digest.to_string(), None);
+    for key in &lock.keys {
+        pin("key", &key.fingerprint, key.source.clone(), None);
+    }
+    for repository in &lock.repositories {
+        let mut shown = match &repository.releasever {
+            Some(release) => format!("release {release}"),
+            None => repository.url.clone(),
+        };
+        if !repository.gpgcheck {
+            shown += ", without signatures";
+        }
+        let name = format!("{} ({})", repository.id, repository.platform);
+        pin("repository", &name, shown, Some(repository.repomd));
+    }
     for rpm in &lock.rpms {
         // The source package is what an advisory names.
         let shown = match &rpm.source {
             Some(source) => format!("{} (from {source})", rpm.evr),
             None => rpm.evr.clone(),
         };
-        out.entry(("rpm", rpm.name.clone()))
-            .or_default()
-            .add(&shown, rpm.digest.to_string());
+        pin("rpm", &rpm.name, shown, Some(rpm.digest));
+    }
+    for scriptlet in &lock.scriptlets {
+        let digest = Some(scriptlet.digest);
+        pin(
+            "scriptlet",
+            &scriptlet.name,
+            scriptlet.effect.clone(),
+            digest,
+        );
+    }
+    for erased in &lock.erased {
+        pin("erasure", &erased.name, erased.evr.clone(), None);
     }
     for wheel in &lock.wheels {
-        out.entry(("wheel", wheel.name.clone()))
-            .or_default()
-            .add(&wheel.version, wheel.digest.to_string());
+        pin(
+            "wheel",
+            &wheel.name,
+            wheel.version.clone(),
+            Some(wheel.digest),
+        );
     }
+    places(lock, &mut out);
     out
+}
+
+/// Says what each package and wheel is for: one that moves from the builder into the image is worth a look.
+fn places(lock: &Lock, pins: &mut Pins) {
+    let mut place = |kind, name: &str, place: String| {
+        if let Some(pin) = pins.get_mut(&(kind, name.to_owned())) {
+            pin.places.insert(place);
+        }
+    };
+    for rpm in &lock.rpms {
+        for (stage, platforms) in [("builder", &rpm.builder), ("runtime", &rpm.runtime)] {
+            for platform in platforms {
+                place("rpm", &rpm.name, format!("{stage} {platform}"));
+            }
+        }
+    }
+    for wheel in &lock.wheels {
+        for platform in &wheel.platforms {
+            place("wheel", &wheel.name, platform.to_string());
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::Digest;
 
     fn lock(rpms: &[(&str, &str, &str)]) -> Lock {
         let rpms: String = rpms
@@ -176,11 +255,57 @@ mod tests {
             lines,
             [
                 "Updating rpm a 1-1 -> 2-1",
-                "  Adding rpm new 1-1",
-                "Removing rpm gone 1-1"
+                "Removing rpm gone 1-1",
+                "  Adding rpm new 1-1"
             ]
         );
         assert_eq!(changes(Some(&new), &new), []);
         assert_eq!(changes(None, &new).len(), 3);
+    }
+
+    #[test]
+    fn what_a_version_does_not_tell_is_told() {
+        let old = lock(&[("a", "1-1", "x86_64")]);
+        let said = |change: &dyn Fn(&mut Lock)| {
+            let mut new = old.clone();
+            change(&mut new);
+            let changes = changes(Some(&old), &new);
+            changes.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let digest = |bytes: &[u8]| short(&Digest::of(bytes));
+        assert_eq!(
+            said(&|lock| lock.rpms[0].digest = Digest::of(b"rebuilt")),
+            [format!(
+                "Updating rpm a 1-1 ({}) -> 1-1 ({})",
+                digest(b"a1-1x86_64"),
+                digest(b"rebuilt")
+            )]
+        );
+        let platform = "linux/amd64".parse().expect("supported");
+        assert_eq!(
+            said(&|lock| lock.rpms[0].runtime = [platform].into()),
+            ["Updating rpm a 1-1 -> 1-1 (runtime linux/amd64)"]
+        );
+        assert_eq!(
+            said(&|lock| lock.rpms[0].source = Some("a-1.src.rpm".to_owned())),
+            ["Updating rpm a 1-1 -> 1-1 (from a-1.src.rpm)"]
+        );
+        let key = crate::lock::Key {
+            fingerprint: "F00D".to_owned(),
+            source: "keys/x.asc".to_owned(),
+        };
+        assert_eq!(
+            said(&|lock| lock.keys = vec![key.clone()]),
+            ["  Adding key F00D keys/x.asc"]
+        );
+        let scriptlet = crate::lock::Scriptlet {
+            name: "a:post".to_owned(),
+            digest: Digest::of(b"s"),
+            effect: "skipped".to_owned(),
+        };
+        assert_eq!(
+            said(&|lock| lock.scriptlets = vec![scriptlet.clone()]),
+            ["  Adding scriptlet a:post skipped"]
+        );
     }
 }

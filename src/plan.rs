@@ -1,7 +1,7 @@
 //! Recipe and lock become what to fetch and which layers to make.
 
 use crate::diagnose::{Class, Diagnose};
-use crate::lock::{BasePlatform, Lock, Rpm, Wheel};
+use crate::lock::{BasePlatform, Erased, Lock, Rpm, Wheel};
 use crate::oci::{Digest, Platform};
 use crate::recipe::{Recipe, Stage};
 
@@ -16,6 +16,8 @@ pub struct Plan<'a> {
     pub base: &'a BasePlatform,
     /// The RPMs, in the order in which they are installed: that of the lock.
     pub rpms: Vec<&'a Rpm>,
+    /// The packages of the base that go.
+    pub erased: Vec<&'a Erased>,
     /// The wheels; none in the builder stage.
     pub wheels: Vec<&'a Wheel>,
 }
@@ -106,6 +108,11 @@ pub fn plan<'a>(
                     .iter()
                     .filter(|rpm| rpm.is_in(platform, stage))
                     .collect(),
+                erased: lock
+                    .erased
+                    .iter()
+                    .filter(|erased| erased.is_in(platform, stage))
+                    .collect(),
                 wheels: lock
                     .wheels
                     .iter()
@@ -117,22 +124,47 @@ pub fn plan<'a>(
 }
 
 impl Plan<'_> {
-    /// Returns the inputs to fetch by URL; the base's blobs come from its registry.
+    /// Returns all inputs to fetch by URL: packages, then wheels.
     #[must_use]
     pub fn inputs(&self) -> Vec<Input> {
+        let mut inputs = self.packages();
+        inputs.extend(self.wheels());
+        inputs
+    }
+
+    /// Returns the packages, to be fetched by URL; the base's blobs come from its registry.
+    #[must_use]
+    pub fn packages(&self) -> Vec<Input> {
         let rpms = self.rpms.iter().map(|rpm| Input {
             what: format!("{}.rpm", rpm.nevra()),
             url: rpm.url.clone(),
             digest: rpm.digest,
             size: Some(rpm.size),
         });
+        rpms.collect()
+    }
+
+    /// Returns the wheels, to be fetched by URL.
+    #[must_use]
+    pub fn wheels(&self) -> Vec<Input> {
         let wheels = self.wheels.iter().map(|wheel| Input {
             what: wheel.filename.clone(),
             url: wheel.url.clone(),
             digest: wheel.digest,
             size: wheel.size,
         });
-        rpms.chain(wheels).collect()
+        wheels.collect()
+    }
+
+    /// Returns the digest of everything that a build of it reads, the base's blobs included.
+    pub fn needed(&self) -> impl Iterator<Item = Digest> {
+        let layers = self.base.layers.iter().map(|layer| layer.digest);
+        let rpms = self.rpms.iter().map(|rpm| rpm.digest);
+        let wheels = self.wheels.iter().map(|wheel| wheel.digest);
+        std::iter::once(self.base.config.digest)
+            .chain(layers)
+            .chain(rpms)
+            .chain(wheels)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use crate::diagnose::{Class, Diagnose};
 use crate::layer::{Content, Kind, LayerPath, Meta, Node, Tree};
-use crate::oci::{Digest, json};
 use crate::recipe::CopyRule;
 
 /// One entry of the source tree, as a copy rule found it.
@@ -31,7 +30,7 @@ pub enum SourceKind {
 }
 
 /// What each copy rule of a recipe found, in the order of the rules.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceList {
     /// Entries sorted by path, for each rule.
     pub rules: Vec<Vec<SourceEntry>>,
@@ -165,37 +164,6 @@ pub fn lay_out(
         }
     }
     Ok(tree)
-}
-
-/// Returns the digest of everything a listing says, for the record beside an image.
-#[must_use]
-pub fn checksum(rules: &[CopyRule], list: &SourceList) -> Digest {
-    let lines: Vec<_> = rules
-        .iter()
-        .zip(&list.rules)
-        .flat_map(|(rule, entries)| {
-            entries.iter().map(move |entry| {
-                let (kind, detail) = match &entry.kind {
-                    SourceKind::Dir => ("dir", String::new()),
-                    SourceKind::File {
-                        content,
-                        executable,
-                    } => (
-                        if *executable { "program" } else { "file" },
-                        content.digest.to_string(),
-                    ),
-                    SourceKind::Symlink(target) => ("symlink", crate::layer::path::show(target)),
-                };
-                [
-                    rule.from.clone(),
-                    entry.path.to_string(),
-                    kind.to_owned(),
-                    detail,
-                ]
-            })
-        })
-        .collect();
-    Digest::of(&json::canonical(&lines))
 }
 
 #[cfg(test)]

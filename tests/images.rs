@@ -60,6 +60,38 @@ fn skopeo_reads_the_same_manifest_from_a_layout_and_from_both_archives() {
 }
 
 #[test]
+fn tools_that_are_given_no_tag_find_the_image_beside_the_record_of_its_build() {
+    let (Some(bench), Some(())) = (Bench::open(), installed(&["skopeo", "podman", "umoci"])) else {
+        return;
+    };
+    let (layout, archive) = (bench.made(Made::Amd64), bench.made(Made::OciArchive));
+    assert!(!bench.layout(Made::Amd64).referrers().is_empty());
+    let digest = bench.digest(Made::Amd64);
+    assert_eq!(raw_digest(&format!("oci:{}", layout.display())), digest);
+    assert_eq!(
+        raw_digest(&format!("oci-archive:{}", archive.display())),
+        digest
+    );
+    let podman = Podman::new();
+    podman
+        .run(&["pull", "--quiet", &format!("oci:{}", layout.display())])
+        .ok();
+    let listed = run(Command::new("umoci").args(["ls", "--layout"]).arg(&layout)).ok();
+    assert_eq!(listed.text(), "e2e");
+    // What another tool adds to the layout does not take the record away.
+    let folder = harness::scratch();
+    let copy = folder.path().join("layout");
+    harness::copy_folder(&layout, &copy, harness::Order::Forward);
+    let to = format!("oci:{}:again", copy.display());
+    let from = format!("oci:{}", layout.display());
+    run(Command::new("skopeo").args(["--insecure-policy", "copy", "--quiet", &from, &to])).ok();
+    assert_eq!(
+        Layout::open(&copy).referrers(),
+        bench.layout(Made::Amd64).referrers()
+    );
+}
+
+#[test]
 fn skopeo_copies_every_blob_of_every_platform() {
     let (Some(bench), Some(())) = (Bench::open(), installed(&["skopeo"])) else {
         return;

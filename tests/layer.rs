@@ -11,7 +11,7 @@ use flate2::read::GzDecoder;
 use imgbuild::layer::codec::Codec;
 use imgbuild::layer::content::{Location, Packing};
 use imgbuild::layer::read::{ReadOptions, apply_layer};
-use imgbuild::layer::write::{Layer, WriteOptions, write_layer};
+use imgbuild::layer::write::{Layer, Press, write_layer};
 use imgbuild::layer::{Content, Contents, Kind, LayerPath, Meta, Node, Tree};
 use imgbuild::oci::Digest;
 
@@ -164,12 +164,9 @@ fn everything() -> Everything {
 }
 
 fn written(all: &Everything, threads: usize) -> (Layer, Vec<u8>) {
-    let options = WriteOptions {
-        codec: Codec::GzipV1,
-        threads,
-    };
+    let press = Press::new(Codec::GzipV1, threads).expect("threads");
     let mut bytes = Vec::new();
-    let layer = write_layer(&all.tree, &all.contents, &options, &mut bytes).expect("a layer");
+    let layer = write_layer(&all.tree, &all.contents, &press, &mut bytes).expect("a layer");
     (layer, bytes)
 }
 

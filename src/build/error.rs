@@ -38,6 +38,9 @@ pub enum BuildError {
         /// What the header says.
         found: String,
     },
+    /// A package that the lock erases is not in the base.
+    #[error("the lock erases {0}, but the base does not hold it")]
+    NotInBase(String),
     /// A package cannot be opened.
     #[error("{package}: {error}")]
     Open {
@@ -154,9 +157,10 @@ impl Diagnose for BuildError {
     fn class(&self) -> Class {
         match self {
             Self::Missing { .. } => Class::Unavailable,
-            Self::OtherPackage { .. } | Self::NewScriptlet { .. } | Self::WheelName(_) => {
-                Class::Integrity
-            }
+            Self::OtherPackage { .. }
+            | Self::NotInBase(_)
+            | Self::NewScriptlet { .. }
+            | Self::WheelName(_) => Class::Integrity,
             Self::OtherEffect { .. } => Class::Format,
             _ => self.inner().map_or(Class::Usage, Diagnose::class),
         }
@@ -166,7 +170,10 @@ impl Diagnose for BuildError {
         match self {
             Self::Missing { .. } => Some("run without --offline".to_owned()),
             // `imgbuild lock` alone would find the lock up to date.
-            Self::NoInterpreter(_) | Self::OtherPackage { .. } | Self::NewScriptlet { .. } => Some(
+            Self::NoInterpreter(_)
+            | Self::OtherPackage { .. }
+            | Self::NotInBase(_)
+            | Self::NewScriptlet { .. } => Some(
                 "the lock was changed by hand: restore it from version control, or delete it and run `imgbuild lock`"
                     .to_owned(),
             ),

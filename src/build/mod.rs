@@ -1,7 +1,17 @@
 //! Plan, inputs and a sink become an image: a function of its arguments, whatever the machine.
+//!
+//! ```text
+//! packages ─▶ unpack ─┐
+//! wheels ──▶ read ────┼─▶ place: one layer after the other ─┬─▶ write: all layers at once ─▶ assemble
+//! base ───▶ root ─────┘                                     └─▶ …
+//! ```
+//! Placing is quick and each layer needs to know what lies below it; unpacking and writing take the time, and run on
+//! all cores, for several images at once.
 
 pub mod accounts_layer;
 mod error;
+mod layers;
+mod prepare;
 mod python_layers;
 mod rpm_layer;
 pub mod scriptlets;
@@ -9,12 +19,12 @@ mod through_links;
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::thread;
 
 use crate::image::{self, BaseImage, Image, NewLayer, Settings};
-use crate::layer::codec::Codec;
 use crate::layer::tree::Stacked;
-use crate::layer::write::{Layer, WriteOptions, write_layer};
-use crate::layer::{Contents, LayerPath, Node, RandomRead, Tree, index, parents};
+use crate::layer::write::{Layer, Press};
+use crate::layer::{Contents, LayerPath, Node, RandomRead, Tree};
 use crate::lock::Lock;
 use crate::oci::Digest;
 use crate::plan::Plan;
@@ -23,12 +33,18 @@ use crate::root::Root;
 use crate::source::{self, SourceList};
 
 pub use error::BuildError;
-use through_links::through_links;
+pub use layers::Underway;
+pub use prepare::{Prepared, prepare};
+
+use layers::Layers;
 
 /// Opens inputs by digest.
 pub trait BlobSource: Sync {
-    /// Returns the blob with `digest`, if it is at hand.
+    /// Returns the blob with `digest`, if it is at hand; waits for one that is on its way.
     fn open(&self, digest: &Digest) -> Option<Arc<dyn RandomRead>>;
+
+    /// Ends all waiting: what has not come is needed no more, as the image cannot be made.
+    fn give_up(&self) {}
 }
 
 /// Makes files for bytes that are needed only while a layer is made.
@@ -80,97 +96,131 @@ pub struct Materials<'a> {
     pub base: &'a BaseImage,
     /// The base's merged root.
     pub root: &'a Root,
-    /// Locked inputs.
-    pub blobs: &'a dyn BlobSource,
     /// What the copy rules found.
     pub source: &'a SourceList,
     /// Where the bytes of those files are.
     pub source_contents: &'a Contents,
 }
 
-/// Where an image goes, and with how many threads it is made; neither reaches its bytes.
+/// Where an image goes, and with what it is made; neither reaches its bytes.
+#[derive(Clone, Copy)]
 pub struct Workshop<'a> {
     /// Takes layers.
     pub sink: &'a dyn LayerSink,
     /// Makes temporary files.
     pub spools: &'a dyn SpoolSource,
-    /// Threads that compress.
-    pub threads: usize,
-    /// Is told of each finished layer.
+    /// Compresses; shared by all images that are built at once.
+    pub press: &'a Press,
+    /// The layers being made; shared likewise, so that one that several images have is made once.
+    pub underway: &'a Underway,
+    /// Is told of each finished layer, in the order of the image.
     pub finished: &'a (dyn Fn(&NewLayer) + Sync),
     /// Is told what a person may want to know of the result.
     pub remark: &'a (dyn Fn(&str) + Sync),
 }
 
-/// Builds one image.
+/// Builds one image of what is prepared.
+///
+/// Of several things that fail, the first in the order of the image is told, whichever fails first.
 ///
 /// # Errors
 /// [`BuildError`] with the input, path or layer it is about.
 pub fn build(
     plan: &Plan<'_>,
     materials: &Materials<'_>,
+    prepared: Prepared,
     workshop: &Workshop<'_>,
 ) -> Result<Image, BuildError> {
-    let mut work = Work {
-        root: materials.root,
-        upper: Tree::default(),
-        layers: Vec::new(),
-        workshop,
-    };
-    let mut accounts = accounts_layer::read(materials.root, materials.lock.epoch);
+    thread::scope(|scope| {
+        let mut layers = Layers::new(scope, &materials.root.tree, workshop);
+        let placed = place(plan, materials, prepared, workshop, &mut layers);
+        let written = layers.finish()?;
+        placed?;
+        assemble(plan, materials, &written)
+    })
+}
 
-    if !plan.rpms.is_empty() {
-        let made = rpm_layer::make(plan, materials, workshop, &mut accounts)?;
+/// Places everything in its layer, lowest first; each is written as soon as it is placed.
+fn place<'a>(
+    plan: &Plan<'_>,
+    materials: &Materials<'a>,
+    prepared: Prepared,
+    workshop: &Workshop<'_>,
+    layers: &mut Layers<'_, 'a>,
+) -> Result<(), BuildError> {
+    let mut accounts = accounts_layer::read(materials.root, materials.lock.epoch);
+    if !prepared.packages.is_empty() || !plan.erased.is_empty() {
+        let made = rpm_layer::make(plan, materials, &prepared.packages, workshop, &mut accounts)?;
         let requests = materials.recipe.packages(plan.stage).join(" ");
-        work.add(
+        layers.add(
             format!("imgbuild: rpm: {requests}"),
             made.tree,
-            &made.contents,
+            Arc::new(made.contents),
         )?;
     }
     if plan.stage == Stage::Builder {
-        let config = ConfigSection::default();
-        return work.assemble(plan, materials, &config);
+        return Ok(());
     }
     if let Some(user) = &materials.recipe.user {
         let (mut tree, mut contents) = (Tree::default(), Contents::default());
-        accounts_layer::add_user(user, &mut accounts, work.below(), &mut tree)?;
-        accounts_layer::write(&accounts, work.below(), &mut tree, &mut contents);
-        work.add(
-            format!(
-                "imgbuild: user: {} ({}:{})",
-                user.name,
-                user.uid,
-                user.group_id()
-            ),
-            tree,
-            &contents,
-        )?;
+        accounts_layer::add_user(user, &mut accounts, layers.below(), &mut tree)?;
+        accounts_layer::write(&accounts, layers.below(), &mut tree, &mut contents);
+        let created_by = format!(
+            "imgbuild: user: {} ({}:{})",
+            user.name,
+            user.uid,
+            user.group_id()
+        );
+        layers.add(created_by, tree, Arc::new(contents))?;
     }
-    if let Some(python) = &materials.recipe.python {
-        let venv = python_layers::make(plan, materials, python)?;
-        work.add(
-            format!("imgbuild: python: {} (pure wheels)", python.venv),
-            venv.pure,
-            &venv.contents,
-        )?;
-        work.add(
-            format!("imgbuild: python: {} (native wheels)", python.venv),
-            venv.native,
-            &venv.contents,
-        )?;
+    if let (Some(python), Some(venv)) = (&materials.recipe.python, prepared.venv) {
+        let contents = Arc::new(venv.contents);
+        for (tree, which) in [(venv.pure, "pure"), (venv.native, "native")] {
+            let created_by = format!("imgbuild: python: {} ({which} wheels)", python.venv);
+            layers.add(created_by, tree, Arc::clone(&contents))?;
+        }
     }
     let owner = |name: &str| accounts.user(name).map(|user| (user.uid, user.gid));
     let mut tree = source::lay_out(&materials.recipe.copy, materials.source, owner)?;
-    add_workdir(&materials.recipe.config, work.below(), &mut tree)?;
+    add_workdir(&materials.recipe.config, layers.below(), &mut tree)?;
     let rules = materials.recipe.copy.iter();
     let from: Vec<&str> = rules.map(|rule| rule.from.as_str()).collect();
     let created_by = match from.as_slice() {
         [] => "imgbuild: workdir".to_owned(),
         some => format!("imgbuild: copy: {}", some.join(" ")),
     };
-    work.add(created_by, tree, materials.source_contents)?;
-    work.assemble(plan, materials, &materials.recipe.config)
+    layers.add(created_by, tree, materials.source_contents)
+}
+
+/// Puts the image together.
+fn assemble(
+    plan: &Plan<'_>,
+    materials: &Materials<'_>,
+    layers: &[NewLayer],
+) -> Result<Image, BuildError> {
+    let recipe = materials.recipe;
+    let nothing = ConfigSection::default();
+    let (name, config, user) = match plan.stage {
+        Stage::Runtime => (
+            recipe.image.name.clone(),
+            &recipe.config,
+            recipe.user.as_ref(),
+        ),
+        Stage::Builder => (format!("{}-builder", recipe.image.name), &nothing, None),
+    };
+    let settings = Settings {
+        name: &name,
+        config,
+        user,
+        args: materials.args,
+        epoch: materials.epoch,
+    };
+    Ok(image::assemble(
+        plan.platform,
+        materials.base,
+        layers,
+        &settings,
+    )?)
 }
 
 /// Makes the working folder where nothing else did: on a read-only root no runtime could make it.
@@ -190,115 +240,6 @@ fn add_workdir(
         tree.insert(path, Node::made_dir());
     }
     Ok(())
-}
-
-/// Returns what a layer is found again by: its entries, their contents' digests among them, and how and by whom it is
-/// written. Another version does not take over a layer that it might have written otherwise.
-fn key(tree: &Tree, codec: Codec) -> Digest {
-    let version = env!("CARGO_PKG_VERSION");
-    let mut bytes = format!("{version}\0{codec:?}\0").into_bytes();
-    bytes.extend(index::encode(tree));
-    Digest::of(&bytes)
-}
-
-/// An image half made: what lies below the next layer, and the layers so far.
-struct Work<'a> {
-    root: &'a Root,
-    upper: Tree,
-    layers: Vec<NewLayer>,
-    workshop: &'a Workshop<'a>,
-}
-
-impl Work<'_> {
-    fn below(&self) -> Stacked<'_> {
-        Stacked {
-            lower: &self.root.tree,
-            upper: &self.upper,
-        }
-    }
-
-    /// Writes `tree` as the next layer, unless there is nothing in it.
-    fn add(
-        &mut self,
-        created_by: String,
-        tree: Tree,
-        contents: &Contents,
-    ) -> Result<(), BuildError> {
-        if tree.is_empty() {
-            return Ok(());
-        }
-        let mut tree = through_links(tree, self.below())?;
-        parents::complete(&mut tree, self.below())?;
-        let options = WriteOptions {
-            codec: Codec::GzipV1,
-            threads: self.workshop.threads,
-        };
-        let key = key(&tree, options.codec);
-        let layer = match self.workshop.sink.find(&key) {
-            Some(layer) => layer,
-            None => self.write(&key, &created_by, &tree, contents, &options)?,
-        };
-        let new = NewLayer { layer, created_by };
-        (self.workshop.finished)(&new);
-        self.layers.push(new);
-        for (path, node) in tree {
-            self.upper.insert(path, node);
-        }
-        Ok(())
-    }
-
-    fn write(
-        &self,
-        key: &Digest,
-        created_by: &str,
-        tree: &Tree,
-        contents: &Contents,
-        options: &WriteOptions,
-    ) -> Result<Layer, BuildError> {
-        let disk = |source| BuildError::Sink {
-            layer: created_by.to_owned(),
-            source,
-        };
-        let mut pending = self.workshop.sink.begin().map_err(disk)?;
-        let layer = write_layer(tree, contents, options, &mut *pending).map_err(|error| {
-            BuildError::Write {
-                layer: created_by.to_owned(),
-                error: Box::new(error),
-            }
-        })?;
-        pending.commit(key, &layer).map_err(disk)?;
-        Ok(layer)
-    }
-
-    fn assemble(
-        self,
-        plan: &Plan<'_>,
-        materials: &Materials<'_>,
-        config: &ConfigSection,
-    ) -> Result<Image, BuildError> {
-        let user = materials
-            .recipe
-            .user
-            .as_ref()
-            .filter(|_| plan.stage == Stage::Runtime);
-        let name = match plan.stage {
-            Stage::Runtime => materials.recipe.image.name.clone(),
-            Stage::Builder => format!("{}-builder", materials.recipe.image.name),
-        };
-        let settings = Settings {
-            name: &name,
-            config,
-            user,
-            args: materials.args,
-            epoch: materials.epoch,
-        };
-        Ok(image::assemble(
-            plan.platform,
-            materials.base,
-            &self.layers,
-            &settings,
-        )?)
-    }
 }
 
 #[cfg(test)]

@@ -1,34 +1,43 @@
 //! Locked wheels become the two layers of the virtual environment.
 
-use super::{BuildError, Materials};
+use super::{BlobSource, BuildError, Workshop};
+use crate::abreast::abreast;
 use crate::layer::LayerPath;
+use crate::lock::Lock;
 use crate::plan::Plan;
 use crate::python::tags::WheelName;
 use crate::python::venv::{self, Venv, VenvSpec};
 use crate::python::wheel::Wheel;
-use crate::recipe::PythonSection;
+use crate::recipe::{Recipe, Stage};
 
-/// Lays out the wheels of `plan`.
+/// Reads the wheels of `plan`, each as soon as it is there, and lays them out; none in the builder stage.
 pub(super) fn make(
     plan: &Plan<'_>,
-    materials: &Materials<'_>,
-    section: &PythonSection,
-) -> Result<Venv, BuildError> {
-    let mut wheels = Vec::new();
-    for locked in &plan.wheels {
+    recipe: &Recipe,
+    lock: &Lock,
+    blobs: &dyn BlobSource,
+    workshop: &Workshop<'_>,
+) -> Result<Option<Venv>, BuildError> {
+    let Some(section) = recipe
+        .python
+        .as_ref()
+        .filter(|_| plan.stage == Stage::Runtime)
+    else {
+        return Ok(None);
+    };
+    let weight = |locked: &&crate::lock::Wheel| locked.size.unwrap_or(u64::MAX);
+    let wheels = abreast(&plan.wheels, workshop.press.threads(), weight, |locked| {
         let name: WheelName = locked.filename.parse()?;
-        let blob = materials
-            .blobs
+        let blob = blobs
             .open(&locked.digest)
             .ok_or_else(|| BuildError::Missing {
                 what: locked.filename.clone(),
                 digest: locked.digest,
             })?;
-        wheels.push(Wheel::read(name, blob)?);
-    }
+        Ok::<_, BuildError>(Wheel::read(name, blob)?)
+    })?;
     let platform = plan.platform.to_string();
-    let version = materials
-        .lock
+    let version = lock
         .python
         .as_ref()
         .and_then(|python| python.interpreter.get(&platform));
@@ -42,5 +51,5 @@ pub(super) fn make(
         interpreter: format!("/usr/bin/{}", section.interpreter),
         version,
     };
-    Ok(venv::lay_out(&spec, &wheels)?)
+    Ok(Some(venv::lay_out(&spec, &wheels)?))
 }

@@ -1,17 +1,19 @@
 //! Locked RPMs become one layer: their files, what their scriptlets would have done, and the database.
 
-use rayon::prelude::*;
+use std::collections::BTreeSet;
 
 use super::accounts_layer;
-use super::{BuildError, Materials, SpoolSource, Workshop};
+use super::{BlobSource, BuildError, Materials, Workshop};
+use crate::abreast::abreast;
 use crate::accounts::Accounts;
 use crate::layer::tree::Stacked;
 use crate::layer::{Content, Contents, Kind, LayerPath, Node, Tree};
 use crate::plan::Plan;
+use crate::recipe::Recipe;
 use crate::root::Root;
-use crate::rpm::database::{self, Added, InstallFacts};
+use crate::rpm::database::{self, Added, Database, InstallFacts};
 use crate::rpm::effects::overlay::path_test;
-use crate::rpm::effects::{self, Arriving, SysusersFiles};
+use crate::rpm::effects::{self, SysusersFiles, Transaction};
 use crate::rpm::file::PackageFile;
 use crate::rpm::header::Header;
 use crate::rpm::install::{self, Base, Owners};
@@ -24,34 +26,36 @@ pub(super) struct Made {
     pub(super) contents: Contents,
 }
 
-/// Installs the packages of `plan` on the base; `accounts` gets the users and groups they add.
+/// Installs the `unpacked` packages of `plan` on the base; `accounts` gets the users and groups they add.
 pub(super) fn make(
     plan: &Plan<'_>,
     materials: &Materials<'_>,
+    unpacked: &[Unpacked],
     workshop: &Workshop<'_>,
     accounts: &mut Accounts,
 ) -> Result<Made, BuildError> {
     let root = materials.root;
     let mut rpmdb = root.rpm_database()?.unwrap_or_default();
-    let unpacked = unpack(plan, materials, workshop.spools)?;
+    let erased = erase(plan, &mut rpmdb)?;
     let kept: Vec<Header> = rpmdb
         .packages
         .iter()
         .map(|package| package.header.clone())
         .collect();
     let mut contents = Contents::default();
-    for package in &unpacked {
+    for package in unpacked {
         contents.extend(package.locations.clone());
     }
 
-    let arriving: Vec<Arriving<'_>> = unpacked
-        .iter()
-        .map(|package| Arriving {
-            header: package.package.header(),
-            upgrades: false,
-        })
-        .collect();
-    let scriptlets = effects::inventory(&arriving, &kept.iter().collect::<Vec<_>>(), &[]);
+    let transaction = Transaction {
+        arriving: unpacked
+            .iter()
+            .map(|package| package.package.header())
+            .collect(),
+        staying: kept.iter().collect(),
+        leaving: erased.iter().collect(),
+    };
+    let scriptlets = transaction.scriptlets();
     super::scriptlets::check(&scriptlets, materials.recipe, materials.lock)?;
     // Users first: files are owned by name.
     let below = Stacked {
@@ -59,15 +63,15 @@ pub(super) fn make(
         upper: &NOTHING,
     };
     let test = |test, path: &LayerPath| path_test(below, test, path);
-    let declared = sysusers(&unpacked, &contents)?;
+    let declared = sysusers(unpacked, &contents)?;
     effects::apply_accounts(&scriptlets, &sysusers_of(root), &declared, &test, accounts)?;
 
     let base = Base {
         tree: &root.tree,
         kept: &kept,
-        erased: &[],
+        erased: &erased,
     };
-    let installed = install::install(base, &AccountOwners(accounts), &unpacked)?;
+    let installed = install::install(base, &AccountOwners(accounts), unpacked)?;
     let mut tree = installed.tree;
     // A file of the base that was moved aside is written again under its new name.
     for path in &installed.set_aside {
@@ -117,6 +121,18 @@ pub(super) fn make(
 
 static NOTHING: std::sync::LazyLock<Tree> = std::sync::LazyLock::new(Tree::default);
 
+/// Takes the packages that the plan erases out of the database.
+fn erase(plan: &Plan<'_>, rpmdb: &mut Database) -> Result<Vec<Header>, BuildError> {
+    let wanted: BTreeSet<String> = plan.erased.iter().map(|erased| erased.nevra()).collect();
+    let gone = rpmdb.remove(|header| wanted.contains(&header.nevra()));
+    let headers: Vec<Header> = gone.into_iter().map(|package| package.header).collect();
+    let found: BTreeSet<String> = headers.iter().map(Header::nevra).collect();
+    match wanted.difference(&found).next() {
+        Some(missing) => Err(BuildError::NotInBase(missing.clone())),
+        None => Ok(headers),
+    }
+}
+
 /// The folders that `systemd-sysusers` reads.
 const SYSUSERS: [&str; 2] = ["etc/sysusers.d", "usr/lib/sysusers.d"];
 
@@ -149,21 +165,24 @@ fn sysusers(packages: &[Unpacked], contents: &Contents) -> Result<SysusersFiles,
     Ok(out)
 }
 
-/// Opens, checks and unpacks every package, several at once, in the order of the plan.
-fn unpack(
+/// Opens, checks and unpacks every package as soon as it is there, several at once, in the order of the plan.
+pub(super) fn unpack(
     plan: &Plan<'_>,
-    materials: &Materials<'_>,
-    spools: &dyn SpoolSource,
+    recipe: &Recipe,
+    blobs: &dyn BlobSource,
+    workshop: &Workshop<'_>,
 ) -> Result<Vec<Unpacked>, BuildError> {
     let selection = Selection {
-        docs: materials.recipe.rpm.docs,
+        docs: recipe.rpm.docs,
         ..Selection::default()
     };
-    plan.rpms
-        .par_iter()
-        .map(|locked| {
-            let blob = materials
-                .blobs
+    let threads = workshop.press.threads();
+    abreast(
+        &plan.rpms,
+        threads,
+        |locked| locked.size,
+        |locked| {
+            let blob = blobs
                 .open(&locked.digest)
                 .ok_or_else(|| BuildError::Missing {
                     what: format!("{}.rpm", locked.nevra()),
@@ -179,7 +198,7 @@ fn unpack(
                     found: package.nevra(),
                 });
             }
-            let spool = spools.spool().map_err(BuildError::Spool)?;
+            let spool = workshop.spools.spool().map_err(BuildError::Spool)?;
             Ok(payload::unpack(
                 &package,
                 &*blob,
@@ -187,8 +206,8 @@ fn unpack(
                 Limits::default(),
                 spool,
             )?)
-        })
-        .collect()
+        },
+    )
 }
 
 /// Puts the database where the base has it, and removes what must not outlive the old one.

@@ -33,6 +33,19 @@ impl<E: Diagnose> From<E> for Failure {
 }
 
 impl Failure {
+    /// Takes over what clap says of a mistake in usage: the message, then hints and the usage line.
+    pub(super) fn of_usage(error: &clap::Error) -> Self {
+        let text = error.render().to_string();
+        let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let message = message.trim().strip_prefix("error: ").unwrap_or(message);
+        let hint = rest.split_whitespace().collect::<Vec<_>>().join(" ");
+        Self {
+            class: Class::Usage,
+            message: message.split_whitespace().collect::<Vec<_>>().join(" "),
+            hint: (!hint.is_empty()).then_some(hint),
+        }
+    }
+
     /// Wraps a mistake in usage.
     pub(super) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {

@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 use super::failure::Failure;
 use super::terminal::Terminal;
 use super::tools::Tools;
-use crate::edge::Edges;
 use crate::edge::build::{self, Built, Job};
+use crate::edge::bundle::Inputs;
+use crate::edge::image_source::ImageSource;
 use crate::edge::project::Project;
+use crate::edge::provenance;
+use crate::edge::subject;
 use crate::lock::Lock;
-use crate::oci::Platform;
-use crate::plan;
+use crate::oci::{Digest, Platform};
+use crate::plan::{self, Plan};
+use crate::provenance::Written;
 use crate::recipe::{Args, Stage};
 
 /// Flags that say how a recipe is built.
@@ -28,6 +32,12 @@ pub(super) struct HowFlags {
     /// How many threads compress; all cores by default. The bytes do not depend on it
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Take locked inputs from this bundle first: a layout, an archive or a reference
+    #[arg(long, value_name = "BUNDLE", value_parser = subject::find)]
+    inputs: Option<ImageSource>,
+    /// Leave out the record of the build: recipe, lock, source listing, build arguments, commit
+    #[arg(long)]
+    no_provenance: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -40,10 +50,12 @@ enum StageFlag {
 pub(super) struct HowPlan {
     pub(super) args: Args,
     pub(super) epoch: i64,
-    lock: Lock,
+    lock: Written<Lock>,
     pub(super) platforms: Vec<Platform>,
     stage: Stage,
     threads: usize,
+    inputs: Option<ImageSource>,
+    records: bool,
 }
 
 impl HowFlags {
@@ -52,23 +64,28 @@ impl HowFlags {
         self.platform.is_empty() && self.set.is_empty() && self.stage == StageFlag::Runtime
     }
 
+    /// Tells whether the record of the build is wanted.
+    pub(super) fn records(&self) -> bool {
+        !self.no_provenance
+    }
+
     /// Reads the lock and settles arguments, before anything is fetched.
     pub(super) fn plan(&self, project: &Project) -> Result<HowPlan, Failure> {
-        let lock = project.fresh_lock()?;
+        let lock = project.fresh_written_lock()?;
         let set = settings(&self.set)?;
         let args = Args::settle(&project.recipe, &set, |name| std::env::var(name).ok())?;
         Ok(HowPlan {
             args,
-            epoch: epoch(lock.epoch)?,
+            epoch: epoch(lock.value.epoch)?,
             lock,
             platforms: plan::choose(&project.recipe, &self.platform),
             stage: match self.stage {
                 StageFlag::Runtime => Stage::Runtime,
                 StageFlag::Builder => Stage::Builder,
             },
-            threads: self
-                .threads
-                .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+            threads: threads(self.threads),
+            inputs: self.inputs.clone(),
+            records: self.records(),
         })
     }
 }
@@ -83,7 +100,7 @@ impl HowPlan {
     ) -> Result<Built, Failure> {
         let job = Job {
             project,
-            lock: &self.lock,
+            lock: &self.lock.value,
             args: &self.args,
             platforms: &self.platforms,
             stage: self.stage,
@@ -91,19 +108,38 @@ impl HowPlan {
             threads: self.threads,
         };
         let tell = |text: &str| terminal.remark(text);
-        let edges = Edges {
-            store: &tools.store,
-            fetcher: &tools.fetcher,
-            registry: &tools.registry,
-            progress: &*tools.progress,
-            tell: &tell,
-        };
-        Ok(build::build(&tools.runtime, &job, &edges)?)
+        let edges = tools.edges(&tell);
+        if let Some(bundle) = &self.inputs {
+            let plans = plan::plan(
+                &project.recipe,
+                &self.lock.value,
+                &self.platforms,
+                self.stage,
+            )?;
+            let needed: Vec<Digest> = plans.iter().flat_map(Plan::needed).collect();
+            let supply = async {
+                let inputs = Inputs::open(bundle.clone(), &edges).await?;
+                inputs.supply(needed, &edges).await
+            };
+            let taken = tools.runtime.block_on(supply)?;
+            terminal.detail(&format!("{taken} inputs are in {bundle}"));
+        }
+        let mut built = build::build(&tools.runtime, &job, &edges)?;
+        if self.records {
+            let record = provenance::gather(&job, &self.lock.text, &built.source, &tell)?;
+            built.attach(&record);
+        }
+        Ok(built)
     }
 }
 
+/// Returns how many threads compress: as many as there are cores, unless it is said.
+pub(super) fn threads(said: Option<usize>) -> usize {
+    said.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
 /// Reads `--set NAME=VALUE`.
-fn settings(texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+pub(super) fn settings(texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     let mut out = BTreeMap::new();
     for text in texts {
         let Some((name, value)) = text.split_once('=') else {

@@ -1,13 +1,19 @@
 //! The command line: flags every verb takes, one file per verb, errors and exit codes.
 
+mod account;
 mod build;
+mod bundle;
+mod copy;
 mod diff;
 mod failure;
 mod how;
+mod inspect;
 mod lock;
+mod login;
 mod push;
 mod terminal;
 mod tools;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -68,10 +74,22 @@ enum Verb {
     Lock(lock::LockFlags),
     /// Build a locked recipe into an OCI layout or archive
     Build(build::BuildFlags),
+    /// Rebuild an image and prove that it is the same, bit for bit
+    Verify(verify::VerifyFlags),
+    /// Collect every locked input, so that a rebuild needs no network
+    Bundle(bundle::BundleFlags),
     /// Push an image, or what a recipe builds, to a registry
     Push(push::PushFlags),
+    /// Copy an image between registries, layouts and archives, byte for byte
+    Copy(copy::CopyFlags),
+    /// Check a password with a registry and keep it for imgbuild, Docker and podman
+    Login(login::LoginFlags),
+    /// Forget the password of a registry
+    Logout(login::LogoutFlags),
     /// Compare two images and say what differs
     Diff(diff::DiffFlags),
+    /// Show what an image is and holds, how it was built, and where its bytes went
+    Inspect(inspect::InspectFlags),
     /// Print the JSON Schema of recipes, or of what a verb prints with --json
     Schema {
         /// Which schema
@@ -96,8 +114,20 @@ enum SchemaOf {
 
 /// Runs the command line `arguments` and returns the exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
+        // Whoever wants JSON wants it of mistakes too; flags after `--` are none.
+        Err(error)
+            if error.use_stderr()
+                && arguments
+                    .iter()
+                    .take_while(|word| *word != "--")
+                    .any(|word| word == "--json") =>
+        {
+            Terminal::new(true, true, false).failure(&Failure::of_usage(&error));
+            return ExitCode::from(Class::Usage.exit_code());
+        }
         Err(error) => {
             // Help and version go to standard output with code 0, mistakes to standard error with code 2.
             let code = if error.use_stderr() { 2 } else { 0 };
@@ -129,11 +159,17 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<Answer, Failure> {
     match cli.verb {
         Verb::Lock(flags) => lock::run(&flags, &cli.flags, terminal),
         Verb::Build(flags) => build::run(&flags, &cli.flags, terminal),
+        Verb::Verify(flags) => return verify::run(&flags, &cli.flags, terminal),
+        Verb::Bundle(flags) => bundle::run(&flags, &cli.flags, terminal),
         Verb::Push(flags) => push::run(&flags, &cli.flags, terminal),
+        Verb::Copy(flags) => copy::run(&flags, &cli.flags, terminal),
+        Verb::Login(flags) => login::login(&flags, &cli.flags, terminal),
+        Verb::Logout(flags) => login::logout(&flags, &cli.flags, terminal),
         Verb::Diff(flags) => {
             let is_same = diff::run(&flags, &cli.flags, terminal)?;
             return Ok(if is_same { Answer::Yes } else { Answer::No });
         }
+        Verb::Inspect(flags) => inspect::run(&flags, &cli.flags, terminal),
         Verb::Schema { what } => {
             let schema = match what {
                 SchemaOf::Recipe => crate::recipe::json_schema(),

@@ -1,16 +1,27 @@
 //! What flags and the user's configuration come to: a store, a fetcher, a runtime.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Flags;
 use super::failure::Failure;
 use super::terminal::Terminal;
+use crate::edge::Edges;
 use crate::edge::fetch::{FetchOptions, Fetcher, Mirror};
 use crate::edge::progress::{self, Mode, Progress};
 use crate::edge::registry::{Credentials, Registry};
 use crate::edge::seal_secret;
 use crate::edge::store::{self, Store};
 use crate::edge::user_config;
+
+/// How far the network may be used.
+#[derive(Default)]
+pub(super) struct Reach {
+    /// Not at all.
+    pub(super) offline: bool,
+    /// Hosts that may have any certificate, or none.
+    pub(super) insecure: BTreeSet<String>,
+}
 
 /// The edges a verb works with.
 pub(super) struct Tools {
@@ -24,13 +35,28 @@ pub(super) struct Tools {
 impl Tools {
     pub(super) fn new(flags: &Flags, offline: bool, terminal: &Terminal) -> Result<Self, Failure> {
         let credentials = Credentials::from_environment(|name| std::env::var_os(name));
-        Self::with(flags, offline, credentials, terminal)
+        let reach = Reach {
+            offline,
+            ..Reach::default()
+        };
+        Self::with(flags, reach, credentials, terminal)
     }
 
-    /// The same with other credentials than the environment's.
+    /// Returns what a verb reaches the world with; `tell` gets its remarks.
+    pub(super) fn edges<'a>(&'a self, tell: &'a (dyn Fn(&str) + Sync)) -> Edges<'a> {
+        Edges {
+            store: &self.store,
+            fetcher: &self.fetcher,
+            registry: &self.registry,
+            progress: &*self.progress,
+            tell,
+        }
+    }
+
+    /// The same with other credentials than the environment's, and another reach.
     pub(super) fn with(
         flags: &Flags,
-        offline: bool,
+        reach: Reach,
         credentials: Credentials,
         terminal: &Terminal,
     ) -> Result<Self, Failure> {
@@ -49,7 +75,8 @@ impl Tools {
         })?;
         let options = FetchOptions {
             mirrors,
-            offline,
+            offline: reach.offline,
+            insecure_hosts: reach.insecure,
             ca_file: flags.ca_file.clone().or(config.ca_file),
             ..FetchOptions::default()
         };

@@ -7,7 +7,7 @@ use super::cause::Cause;
 use super::entries::EntryRow;
 use super::error::{DiffError, Which};
 use super::image::Image;
-use super::owners::{self, Owners};
+use super::owners::{Owners, is_base, keeps_for_owners};
 use super::pair::{Pairing, pair};
 use super::source::Side;
 use super::verdict::{
@@ -181,7 +181,7 @@ fn root(
         let mut layers = first.documents.layers.iter();
         let there = layers.position(|layer| is_same(layer, image.layer(at)));
         let (from, at) = there.map_or((image, at), |there| (first, there));
-        from.apply(at, &mut root.tree, &mut owners::keep, &mut root.files)?;
+        from.apply(at, &mut root.tree, &mut keeps_for_owners, &mut root.files)?;
     }
     Ok(root)
 }
@@ -192,7 +192,7 @@ fn is_same(x: &ImageLayer, y: &ImageLayer) -> bool {
 }
 
 fn set_owners(compared: &mut [(LayerDifference, Vec<EntryRow>)], sides: [(&Image<'_>, &Root); 2]) {
-    let owners = sides.map(|(image, root)| Owners::read(image, root));
+    let owners = sides.map(|(image, root)| Owners::read(image.documents, root));
     for row in compared.iter_mut().flat_map(|(_, rows)| rows) {
         for (side, owners) in owners.iter().enumerate() {
             let layer = row.layers[side];
@@ -210,7 +210,7 @@ fn finish(
     layer.rows.extend(rows.into_iter().map(|row| row.row));
     let is_of_base = |image: &Image<'_>, side: usize| {
         let mut places = layer.places[side].iter();
-        places.any(|place| owners::is_base(image, place - 1))
+        places.any(|place| is_base(image.documents, place - 1))
     };
     if is_of_base(a, 0) || is_of_base(b, 1) {
         layer.cause = layer.cause.or(Some(Cause::MovedBase));

@@ -26,6 +26,7 @@ mod verdict;
 pub use cause::Cause;
 pub use compare::{Compared, compare, differing_files};
 pub use error::{DiffError, Which};
+pub use owners::{Owners, keeps_for_owners};
 pub use render::{Rows, render};
 pub use report::{REPORT_VERSION, Report, json_schema};
 pub use source::{LayerSource, Side};

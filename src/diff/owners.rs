@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::image::Image;
 use super::verdict::Owner;
 use crate::layer::LayerPath;
+use crate::oci::PlatformImage;
 use crate::python::record;
 use crate::root::Root;
 use crate::rpm::entries::entries;
@@ -16,14 +16,15 @@ const MADE: &str = "imgbuild: ";
 const LARGEST_RECORD: u64 = 16 << 20;
 
 /// Whom the paths of one image belong to.
-pub(super) struct Owners {
+pub struct Owners {
     files: BTreeMap<LayerPath, Owner>,
     /// For each layer, what is not owned otherwise belongs to.
     layers: Vec<Owner>,
 }
 
-/// Tells whether a file is needed to know owners.
-pub(super) fn keep(path: &LayerPath, size: u64) -> bool {
+/// Tells whether a file is needed to know owners: while layers are merged, its contents are to be kept.
+#[must_use]
+pub fn keeps_for_owners(path: &LayerPath, size: u64) -> bool {
     let is_record = path.file_name() == b"RECORD"
         && path
             .parent()
@@ -34,7 +35,8 @@ pub(super) fn keep(path: &LayerPath, size: u64) -> bool {
 
 impl Owners {
     /// Reads who owns what in an image whose merged root is `root`.
-    pub(super) fn read(image: &Image<'_>, root: &Root) -> Self {
+    #[must_use]
+    pub fn read(image: &PlatformImage, root: &Root) -> Self {
         let mut owners = Self {
             files: BTreeMap::new(),
             layers: by_layer(image),
@@ -45,7 +47,8 @@ impl Owners {
     }
 
     /// Returns whom a path belongs to that is in this layer.
-    pub(super) fn of(&self, path: &LayerPath, layer: usize) -> Option<Owner> {
+    #[must_use]
+    pub fn of(&self, path: &LayerPath, layer: usize) -> Option<Owner> {
         let owned = self.files.get(path).or_else(|| self.source_of(path));
         owned.or_else(|| self.layers.get(layer)).cloned()
     }
@@ -91,7 +94,7 @@ impl Owners {
 
     fn add_wheels(&mut self, root: &Root) {
         for (path, _) in root.tree.iter() {
-            if !keep(path, 0) || path.file_name() != b"RECORD" {
+            if !keeps_for_owners(path, 0) || path.file_name() != b"RECORD" {
                 continue;
             }
             let Some(info) = path.parent() else {
@@ -130,8 +133,8 @@ fn beside(folder: &LayerPath, relative: &str) -> Option<LayerPath> {
 }
 
 /// Returns whom the rest of each layer belongs to. In an image of imgbuild's, what lies below its layers is the base.
-fn by_layer(image: &Image<'_>) -> Vec<Owner> {
-    let layers = &image.documents.layers;
+fn by_layer(image: &PlatformImage) -> Vec<Owner> {
+    let layers = &image.layers;
     let is_made = |at: &usize| layers[*at].created_by.starts_with(MADE);
     let first_made = (0..layers.len()).find(is_made);
     let owner = |at: usize| {
@@ -150,6 +153,6 @@ fn by_layer(image: &Image<'_>) -> Vec<Owner> {
 }
 
 /// Tells whether a layer is one of the base, as far as the history tells.
-pub(super) fn is_base(image: &Image<'_>, at: usize) -> bool {
+pub(super) fn is_base(image: &PlatformImage, at: usize) -> bool {
     by_layer(image).get(at) == Some(&Owner::Base)
 }

@@ -1,32 +1,32 @@
-//! Builds: fetches what a plan names, hands it to the core, keeps the layers in the store, writes the result.
+//! Builds: fetches what plans name, hands it to the core as it comes, all images at once, and writes the result.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::thread::{self, ScopedJoinHandle};
 
 use super::Edges;
-use super::base::{Base, BaseError, BaseShop};
-use super::fetch::{FetchError, Input};
+use super::base::{BaseError, BaseShop};
+use super::fetch::{self, FetchError, Input};
 use super::image_source::{ImageSource, ImageSourceError};
-use super::layout::{self, Format, LayoutError, Parts};
+use super::layout::{self, Companion, Format, LayoutError, Parts};
 use super::project::Project;
 use super::push::Shipment;
 use super::source_walk::{self, WalkError};
-use super::store::{BlobWriter, FileBlob, SpoolFile, Store};
+use super::store::{FileBlob, Store};
+use super::supply::Supply;
 use super::tag::Tag;
-use crate::build::{
-    self, BlobSource, BuildError, LayerSink, Materials, PendingLayer, SpoolSource, Workshop,
-};
+use crate::build::{self, BlobSource as _, BuildError, LayerSink, Materials, Underway, Workshop};
 use crate::diagnose::{Class, Diagnose};
 use crate::image::{self, Image, NewLayer};
-use crate::layer::RandomRead;
+use crate::layer::Contents;
 use crate::layer::codec::Codec;
-use crate::layer::write::Layer;
+use crate::layer::write::Press;
 use crate::lock::Lock;
-use crate::oci::{Descriptor, DiffId, Digest, Platform};
+use crate::oci::{Descriptor, Digest, Platform};
 use crate::plan::{self, Plan, PlanError};
-use crate::recipe::{Args, Stage};
-use crate::rpm::payload::Spool;
+use crate::provenance::Provenance;
+use crate::recipe::{Args, CopyRule, Stage};
+use crate::source::SourceList;
 
 /// What to build.
 pub struct Job<'a> {
@@ -46,12 +46,27 @@ pub struct Job<'a> {
     pub threads: usize,
 }
 
+impl Job<'_> {
+    /// Returns the copy rules of the stage.
+    #[must_use]
+    pub fn rules(&self) -> &[CopyRule] {
+        match self.stage {
+            Stage::Runtime => &self.project.recipe.copy,
+            Stage::Builder => &[],
+        }
+    }
+}
+
 /// One image, or several under an index.
 pub struct Built {
     /// In the order of the platforms asked for.
     pub images: Vec<Image>,
     /// The index, for several platforms.
     pub index: Option<(Descriptor, Vec<u8>)>,
+    /// What the copy rules found.
+    pub source: SourceList,
+    /// What refers to it.
+    companions: Vec<Companion>,
     store: Store,
 }
 
@@ -73,6 +88,9 @@ pub enum EdgeBuildError {
     /// The source tree.
     #[error(transparent)]
     Walk(#[from] WalkError),
+    /// The system gives no more threads.
+    #[error("cannot start a thread: {0}")]
+    Threads(#[source] io::Error),
     /// An image cannot be made.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -82,8 +100,9 @@ pub enum EdgeBuildError {
 }
 
 impl EdgeBuildError {
-    fn inner(&self) -> &dyn Diagnose {
-        match self {
+    fn inner(&self) -> Option<&dyn Diagnose> {
+        Some(match self {
+            Self::Threads(_) => return None,
             Self::Plan(error) => error,
             Self::Source(error) => error,
             Self::Base(error) => error,
@@ -91,21 +110,27 @@ impl EdgeBuildError {
             Self::Walk(error) => error,
             Self::Build(error) => error,
             Self::Layout(error) => error,
-        }
+        })
     }
 }
 
 impl Diagnose for EdgeBuildError {
     fn class(&self) -> Class {
-        self.inner().class()
+        self.inner().map_or(Class::Usage, Diagnose::class)
     }
 
     fn hint(&self) -> Option<String> {
-        self.inner().hint()
+        match self {
+            Self::Threads(_) => Some("check `ulimit -u`".to_owned()),
+            _ => self.inner()?.hint(),
+        }
     }
 }
 
-/// Builds every platform of `job`.
+/// Builds every platform of `job` from the source tree in the recipe's folder, and keeps the layers in the store.
+///
+/// Inputs are fetched, and all platforms built, at the same time. Of several things that fail, the first is told in the
+/// order of the images, not of time.
 ///
 /// # Errors
 /// [`EdgeBuildError`]; nothing is written then but what the cache may keep.
@@ -114,18 +139,149 @@ pub fn build(
     job: &Job<'_>,
     edges: &Edges<'_>,
 ) -> Result<Built, EdgeBuildError> {
+    // Before anything is fetched: the source tree is at hand, and wrong more often than the network.
+    let source = source_walk::walk(&job.project.folder, job.rules())?;
+    let (images, index) = build_of(runtime, job, &source, edges.store, edges)?;
+    Ok(Built {
+        images,
+        index,
+        source: source.0,
+        companions: Vec::new(),
+        store: edges.store.clone(),
+    })
+}
+
+/// Images, in the order of the platforms, and the index over several.
+pub type Images = (Vec<Image>, Option<(Descriptor, Vec<u8>)>);
+
+/// Builds every platform of `job` from this source tree, and gives the layers to `sink`.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_of(
+    runtime: &tokio::runtime::Runtime,
+    job: &Job<'_>,
+    source: &(SourceList, Contents),
+    sink: &dyn LayerSink,
+    edges: &Edges<'_>,
+) -> Result<Images, EdgeBuildError> {
     let recipe = &job.project.recipe;
     let plans = plan::plan(recipe, job.lock, job.platforms, job.stage)?;
-    // The source tree first: it is at hand, and wrong more often than the network.
-    let rules = match job.stage {
-        Stage::Runtime => recipe.copy.as_slice(),
-        Stage::Builder => &[],
+    let base = recipe
+        .base
+        .image
+        .parse::<ImageSource>()?
+        .seen_from(&job.project.folder);
+    // Packages first: everything else lies on what they install.
+    let packages = inputs(plans.iter().flat_map(Plan::packages));
+    let wheels = inputs(plans.iter().flat_map(Plan::wheels));
+    let mut inputs = fetch::largest_first(&packages);
+    inputs.extend(fetch::largest_first(&wheels));
+    let shared = Shared {
+        runtime,
+        job,
+        edges,
+        base: &base,
+        source,
+        sink,
+        supply: &Supply::of(edges.store, &inputs),
+        press: &Press::new(Codec::GzipV1, job.threads).map_err(EdgeBuildError::Threads)?,
+        underway: &Underway::default(),
     };
-    let (source, source_contents) = source_walk::walk(&job.project.folder, rules)?;
-    let bases = runtime.block_on(obtain(job, &plans, edges))?;
+    let images = thread::scope(|scope| {
+        let fetching = shared.supply.fetch(edges.fetcher, inputs, edges.progress);
+        let fetching = scope.spawn(|| runtime.block_on(fetching));
+        let shared = &shared;
+        let building: Vec<_> = plans
+            .iter()
+            .map(|plan| scope.spawn(move || shared.image(plan)))
+            .collect();
+        let mut images = Ok(Vec::new());
+        for image in building {
+            match (join(image), &mut images) {
+                (Ok(image), Ok(images)) => images.push(image),
+                (Err(error), Ok(_)) => {
+                    shared.supply.stop();
+                    images = Err(error);
+                }
+                (_, Err(_)) => {}
+            }
+        }
+        match (images, join(fetching)) {
+            // Who waits for an input in vain knows only that it did not come.
+            (Ok(_) | Err(EdgeBuildError::Build(_)), Err(why)) => Err(why.into()),
+            (images, _) => images,
+        }
+    })?;
+    let index = (images.len() > 1).then(|| image::index(&images));
+    Ok((images, index))
+}
 
-    let mut images = Vec::new();
-    for (plan, base) in plans.iter().zip(&bases) {
+/// Returns planned inputs as what to fetch.
+fn inputs(planned: impl Iterator<Item = plan::Input>) -> Vec<Input> {
+    let inputs = planned.map(|input| Input {
+        what: input.what,
+        urls: vec![input.url],
+        digest: input.digest,
+        size: input.size,
+    });
+    inputs.collect()
+}
+
+/// What all images of a job share.
+struct Shared<'a> {
+    runtime: &'a tokio::runtime::Runtime,
+    job: &'a Job<'a>,
+    edges: &'a Edges<'a>,
+    base: &'a ImageSource,
+    source: &'a (SourceList, Contents),
+    sink: &'a dyn LayerSink,
+    supply: &'a Supply<'a>,
+    press: &'a Press,
+    underway: &'a Underway,
+}
+
+impl Shared<'_> {
+    /// Builds one image. Its base is read while its packages are unpacked.
+    fn image(&self, plan: &Plan<'_>) -> Result<Image, EdgeBuildError> {
+        let (job, edges) = (self.job, self.edges);
+        let recipe = &job.project.recipe;
+        let remark = |text: &str| (edges.tell)(&format!("{}: {text}", plan.platform));
+        let finished = |new: &NewLayer| {
+            let NewLayer { layer, created_by } = new;
+            remark(&format!(
+                "{created_by}: {} ({} bytes)",
+                layer.digest, layer.size
+            ));
+        };
+        let workshop = Workshop {
+            sink: self.sink,
+            spools: edges.store,
+            press: self.press,
+            underway: self.underway,
+            finished: &finished,
+            remark: &remark,
+        };
+        let shop = BaseShop {
+            reference: &recipe.base.image,
+            source: self.base,
+            registry: edges.registry,
+            store: edges.store,
+            progress: edges.progress,
+        };
+        let blobs = self.supply.share();
+        let (base, prepared) = thread::scope(|scope| {
+            let base = scope.spawn(|| {
+                let base = self.runtime.block_on(shop.load(plan.base));
+                if base.is_err() {
+                    blobs.give_up();
+                }
+                base
+            });
+            let prepared = build::prepare(plan, recipe, job.lock, &blobs, &workshop);
+            (join(base), prepared)
+        });
+        let (base, prepared) = (base?, prepared?);
         let materials = Materials {
             recipe,
             lock: job.lock,
@@ -133,68 +289,18 @@ pub fn build(
             epoch: job.epoch,
             base: &base.image,
             root: &base.root,
-            blobs: edges.store,
-            source: &source,
-            source_contents: &source_contents,
+            source: &self.source.0,
+            source_contents: &self.source.1,
         };
-        let remark = |text: &str| (edges.tell)(&format!("{}: {text}", plan.platform));
-        let finished = |new: &NewLayer| {
-            let NewLayer { layer, created_by } = new;
-            (edges.tell)(&format!(
-                "{}: {created_by}: {} ({} bytes)",
-                plan.platform, layer.digest, layer.size
-            ));
-        };
-        let workshop = Workshop {
-            sink: edges.store,
-            spools: edges.store,
-            threads: job.threads,
-            finished: &finished,
-            remark: &remark,
-        };
-        images.push(build::build(plan, &materials, &workshop)?);
+        Ok(build::build(plan, &materials, prepared, &workshop)?)
     }
-    let index = (images.len() > 1).then(|| image::index(&images));
-    Ok(Built {
-        images,
-        index,
-        store: edges.store.clone(),
-    })
 }
 
-/// Gets bases and inputs into the store, all at once.
-async fn obtain(
-    job: &Job<'_>,
-    plans: &[Plan<'_>],
-    edges: &Edges<'_>,
-) -> Result<Vec<Base>, EdgeBuildError> {
-    let reference = &job.project.recipe.base.image;
-    let source = reference
-        .parse::<ImageSource>()?
-        .seen_from(&job.project.folder);
-    let shop = BaseShop {
-        reference,
-        source: &source,
-        registry: edges.registry,
-        store: edges.store,
-        progress: edges.progress,
-    };
-    let inputs = plans.iter().flat_map(Plan::inputs).map(|input| Input {
-        what: input.what,
-        urls: vec![input.url],
-        digest: input.digest,
-        size: input.size,
-    });
-    let inputs = edges
-        .fetcher
-        .fetch_all(edges.store, inputs.collect(), edges.progress);
-    let bases = futures_util::future::try_join_all(plans.iter().map(|plan| shop.load(plan.base)));
-    let (_, bases) = futures_util::future::try_join(
-        async { inputs.await.map_err(EdgeBuildError::from) },
-        async { bases.await.map_err(EdgeBuildError::from) },
-    )
-    .await?;
-    Ok(bases)
+/// Waits for a thread, and panics as it did.
+fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Writes what was built and returns the digest of the manifest, or of the index.
@@ -225,6 +331,9 @@ pub fn write(
         parts.name(top.clone(), Some(tag.tag()));
         parts.docker_tag(tag.with_name(name));
     }
+    for companion in &built.companions {
+        parts.attach(companion);
+    }
     layout::write(output, format, &parts)?;
     Ok(top.digest)
 }
@@ -246,7 +355,16 @@ impl Built {
                 shipment.add_manifest(image.descriptor.clone(), image.manifest.clone());
             }
         }
+        for companion in &self.companions {
+            shipment.attach(companion.clone());
+        }
         Ok(shipment)
+    }
+
+    /// Has the record of the build go with it.
+    pub fn attach(&mut self, provenance: &Provenance) {
+        let attachment = provenance.artifact(self.top().0);
+        self.companions.push(attachment.into());
     }
 
     /// Returns the index, or the manifest of the only image.
@@ -264,92 +382,5 @@ impl Built {
                 what: "a layer".to_owned(),
                 digest: layer.digest,
             })
-    }
-}
-
-impl BlobSource for Store {
-    fn open(&self, digest: &Digest) -> Option<Arc<dyn RandomRead>> {
-        self.get(digest)
-            .map(|blob| Arc::new(blob) as Arc<dyn RandomRead>)
-    }
-}
-
-impl SpoolSource for Store {
-    fn spool(&self) -> io::Result<Box<dyn Spool>> {
-        Ok(Box::new(Self::spool(self).map_err(io::Error::other)?))
-    }
-}
-
-/// The kind under which the store keeps which layer was made of what.
-const LAYERS: &str = "layer";
-
-impl LayerSink for Store {
-    fn find(&self, key: &Digest) -> Option<Layer> {
-        let bytes = self.get_derived(LAYERS, *key)?;
-        let known: KnownLayer = serde_json::from_slice(&bytes).ok()?;
-        // Hashed again: a damaged blob is made anew instead of going into an image.
-        let sound = self.verify(&known.digest).unwrap_or(false);
-        sound.then_some(Layer {
-            digest: known.digest,
-            diff_id: known.diff_id,
-            size: known.size,
-            media_type: Codec::GzipV1.media_type(),
-        })
-    }
-
-    fn begin(&self) -> io::Result<Box<dyn PendingLayer>> {
-        let writer = self.writer().map_err(io::Error::other)?;
-        Ok(Box::new(StoredLayer {
-            store: self.clone(),
-            writer,
-        }))
-    }
-}
-
-/// What the store keeps of a layer besides its blob.
-#[derive(serde::Serialize, serde::Deserialize)]
-struct KnownLayer {
-    digest: Digest,
-    diff_id: DiffId,
-    size: u64,
-}
-
-/// A layer on its way into the store.
-struct StoredLayer {
-    store: Store,
-    writer: BlobWriter,
-}
-
-impl Write for StoredLayer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.writer.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
-    }
-}
-
-impl PendingLayer for StoredLayer {
-    fn commit(self: Box<Self>, key: &Digest, layer: &Layer) -> io::Result<()> {
-        let expected = (layer.digest, Some(layer.size));
-        self.writer
-            .commit(Some(expected))
-            .map_err(io::Error::other)?;
-        let known = KnownLayer {
-            digest: layer.digest,
-            diff_id: layer.diff_id,
-            size: layer.size,
-        };
-        let bytes = serde_json::to_vec(&known).map_err(io::Error::other)?;
-        self.store
-            .put_derived(LAYERS, *key, &bytes)
-            .map_err(io::Error::other)
-    }
-}
-
-impl Spool for SpoolFile {
-    fn finish(self: Box<Self>) -> io::Result<Arc<dyn RandomRead>> {
-        Self::finish(self)
     }
 }

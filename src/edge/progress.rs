@@ -11,6 +11,17 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TaskId(u64);
 
+#[cfg(test)]
+impl TaskId {
+    pub(crate) fn numbered(number: u64) -> Self {
+        Self(number)
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// Is told what is being fetched or pushed.
 pub trait Progress: Send + Sync {
     /// Begins a task; `size` is in bytes, if known.
@@ -19,6 +30,12 @@ pub trait Progress: Send + Sync {
     /// Begins a task that sends instead of fetching.
     fn begin_sending(&self, what: &str, size: Option<u64>) -> TaskId {
         self.begin(what, size)
+    }
+
+    /// Begins the sum of tasks to come, where that is of use: who reads lines can add up, or read the last one.
+    fn begin_total(&self, what: &str, size: u64) -> Option<TaskId> {
+        let _ = (what, size);
+        None
     }
 
     /// Says that so many more bytes came, or went.
@@ -202,6 +219,10 @@ impl Progress for Bars {
             .all
             .add(bar.with_style(style).with_message(what.to_owned()));
         locked(&self.tasks).add(bar)
+    }
+
+    fn begin_total(&self, what: &str, size: u64) -> Option<TaskId> {
+        Some(self.begin(what, Some(size)))
     }
 
     fn advance(&self, id: TaskId, bytes: u64) {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::diagnose::{Class, Diagnose};
 use crate::lock::{self, Lock, LockError};
 use crate::oci::Digest;
+use crate::provenance::Written;
 use crate::recipe::{Recipe, RecipeError};
 
 /// A recipe and the folder it is in.
@@ -16,6 +17,8 @@ pub struct Project {
     pub folder: PathBuf,
     /// The recipe's file, for messages.
     pub recipe_path: PathBuf,
+    /// The recipe as it is written.
+    pub text: String,
     /// The recipe.
     pub recipe: Recipe,
 }
@@ -127,6 +130,7 @@ impl Project {
         Ok(Self {
             folder,
             recipe_path,
+            text,
             recipe,
         })
     }
@@ -157,14 +161,17 @@ impl Project {
     /// # Errors
     /// [`ProjectError`] if it cannot be read or is malformed.
     pub fn lock(&self) -> Result<Option<Lock>, ProjectError> {
+        Ok(self.written_lock()?.map(|lock| lock.value))
+    }
+
+    fn written_lock(&self) -> Result<Option<Written<Lock>>, ProjectError> {
         let path = self.lock_path();
         if !path.exists() {
             return Ok(None);
         }
-        Ok(Some(Lock::parse(
-            &path.display().to_string(),
-            &read(&path)?,
-        )?))
+        let text = read(&path)?;
+        let value = Lock::parse(&path.display().to_string(), &text)?;
+        Ok(Some(Written { text, value }))
     }
 
     /// Reads the lock and checks that it is of this recipe and project.
@@ -172,13 +179,22 @@ impl Project {
     /// # Errors
     /// [`ProjectError::Lock`] if it is missing or stale.
     pub fn fresh_lock(&self) -> Result<Lock, ProjectError> {
+        Ok(self.fresh_written_lock()?.value)
+    }
+
+    /// The same, with the text of the lock.
+    ///
+    /// # Errors
+    /// As for [`Project::fresh_lock`].
+    pub fn fresh_written_lock(&self) -> Result<Written<Lock>, ProjectError> {
         let name = self.lock_path().display().to_string();
-        let lock = self.lock()?.ok_or_else(|| LockError::Missing {
+        let lock = self.written_lock()?.ok_or_else(|| LockError::Missing {
             name: name.clone(),
             command: self.lock_command(),
         })?;
         let uv_lock = self.python()?.map(|files| files.checksum());
-        lock.check_fresh(&name, &self.lock_command(), &self.recipe, uv_lock)?;
+        lock.value
+            .check_fresh(&name, &self.lock_command(), &self.recipe, uv_lock)?;
         Ok(lock)
     }
 

@@ -20,7 +20,7 @@ pub use path::LayerPath;
 pub use tree::Tree;
 
 /// Returns what a failed read means: bad bytes, or bytes that cannot be had.
-fn class_of_io(error: &std::io::Error) -> crate::diagnose::Class {
+pub(crate) fn class_of_io(error: &std::io::Error) -> crate::diagnose::Class {
     use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
     match error.kind() {
         // flate2 reports corrupt streams as invalid input.

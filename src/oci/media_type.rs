@@ -14,6 +14,8 @@ pub const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 /// A layer as a zstd-compressed tar.
 pub const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
+/// The config of what has none: `{}`.
+pub const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 /// Docker's manifest list, read like an index.
 pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 /// Docker's manifest, read like an OCI manifest.

@@ -1,5 +1,6 @@
 //! The nouns of the OCI specifications: digests, descriptors, media types, platforms, references, documents.
 
+pub mod artifact;
 pub mod digest;
 pub mod image;
 pub mod json;

@@ -7,6 +7,7 @@ mod rules;
 mod schema;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -104,6 +105,9 @@ pub struct RpmSection {
     pub docs: bool,
     /// Package names never to be chosen; globs are allowed.
     pub exclude: Vec<String>,
+    /// Names of packages to take where several answer one dependency.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prefer: Vec<String>,
     /// Scriptlets that imgbuild does not know and that may be skipped: `"package:post" = "skip"`.
     pub scriptlets: BTreeMap<String, Acknowledged>,
 }
@@ -115,6 +119,7 @@ impl Default for RpmSection {
             weak_dependencies: false,
             docs: false,
             exclude: Vec::new(),
+            prefer: Vec::new(),
             scriptlets: BTreeMap::new(),
         }
     }
@@ -183,9 +188,52 @@ fn yes() -> bool {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct StageSection {
-    /// Requests: names, `name-version`, globs, paths, capabilities.
+    /// What to install: names, globs, paths, `@capability`, or a name with a version.
     #[serde(default)]
-    pub packages: Vec<String>,
+    pub packages: Vec<PackageRequest>,
+    /// Packages of the base to move to their newest version; globs are allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upgrade: Vec<String>,
+    /// Packages of the base to erase, and what is installed in their place: `curl-minimal = "curl"`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub replace: BTreeMap<String, String>,
+}
+
+impl StageSection {
+    /// Tells whether the stage leaves the packages of the base as they are and adds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.packages.is_empty() && self.upgrade.is_empty() && self.replace.is_empty()
+    }
+}
+
+/// One package, or several, to install.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum PackageRequest {
+    /// A name, `name-version`, `name.arch`, glob, path, or `@capability`.
+    Text(String),
+    /// A name with the version it must have.
+    Version(VersionRequest),
+}
+
+/// A package with the version it must have.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VersionRequest {
+    /// Its name.
+    pub name: String,
+    /// `[epoch:]version[-release]`.
+    pub version: String,
+}
+
+impl fmt::Display for PackageRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Version(VersionRequest { name, version }) => write!(f, "{name}-{version}"),
+        }
+    }
 }
 
 /// `[python]`: the environment made of a project's `uv.lock`.
@@ -367,13 +415,20 @@ impl Recipe {
         Digest::of(&json::canonical(self))
     }
 
-    /// Returns the requests of a stage.
+    /// Returns the packages of a stage.
     #[must_use]
-    pub fn packages(&self, stage: Stage) -> &[String] {
+    pub fn stage(&self, stage: Stage) -> &StageSection {
         match stage {
-            Stage::Builder => &self.builder.packages,
-            Stage::Runtime => &self.runtime.packages,
+            Stage::Builder => &self.builder,
+            Stage::Runtime => &self.runtime,
         }
+    }
+
+    /// Returns the requests of a stage, in the words of the solver.
+    #[must_use]
+    pub fn packages(&self, stage: Stage) -> Vec<String> {
+        let requests = self.stage(stage).packages.iter();
+        requests.map(ToString::to_string).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use imgbuild::rpm::effects::{Arriving, Scriptlet, Verdict, inventory};
+use imgbuild::rpm::effects::{Scriptlet, Transaction, Verdict};
 use imgbuild::rpm::header::Header;
 
 use crate::common;
@@ -21,14 +21,11 @@ fn headers(database: &Path) -> Vec<Header> {
 }
 
 fn all_of(headers: &[Header]) -> Vec<Scriptlet> {
-    let arriving: Vec<_> = headers
-        .iter()
-        .map(|header| Arriving {
-            header,
-            upgrades: false,
-        })
-        .collect();
-    inventory(&arriving, &[], &[])
+    Transaction {
+        arriving: headers.iter().collect(),
+        ..Transaction::default()
+    }
+    .scriptlets()
 }
 
 fn shown(scriptlet: &Scriptlet) -> String {
@@ -113,14 +110,12 @@ fn file_triggers_of_the_base_are_woken_by_new_files_only() {
     };
     let base: Vec<&Header> = all.iter().collect();
     let arriving = |name| {
-        inventory(
-            &[Arriving {
-                header: of(name),
-                upgrades: false,
-            }],
-            &base,
-            &[],
-        )
+        Transaction {
+            arriving: vec![of(name)],
+            staying: base.clone(),
+            ..Transaction::default()
+        }
+        .scriptlets()
     };
     let woken = arriving("zlib");
     assert_eq!(woken.len(), 1, "{woken:?}");

@@ -205,6 +205,22 @@ impl Layout {
             .collect()
     }
 
+    /// Returns the digest and manifest of all that refers to the image.
+    pub(crate) fn referrers(&self) -> Vec<(String, Value)> {
+        let index = self.index();
+        let Some(digest) = index["annotations"]["vnd.imgbuild.referrers"].as_str() else {
+            return Vec::new();
+        };
+        let listed = self.json(digest);
+        let listed = list(&listed, "manifests").iter();
+        listed
+            .map(|entry| {
+                let digest = text(entry, "digest");
+                (digest.to_owned(), self.json(digest))
+            })
+            .collect()
+    }
+
     /// Checks that every file of the layout is reached from its index, and everything reached is there.
     pub(crate) fn assert_complete(&self) {
         let mut reached = std::collections::BTreeSet::new();
@@ -218,6 +234,19 @@ impl Layout {
             for layer in &image.layers {
                 self.blob(&layer.digest);
                 reached.insert(layer.digest.clone());
+            }
+        }
+        if let Some(list) = self.index()["annotations"]["vnd.imgbuild.referrers"].as_str() {
+            reached.insert(list.to_owned());
+        }
+        for (digest, artifact) in self.referrers() {
+            reached.insert(digest);
+            let blobs = list(&artifact, "layers")
+                .iter()
+                .chain([&artifact["config"]]);
+            for blob in blobs {
+                self.blob(text(blob, "digest"));
+                reached.insert(text(blob, "digest").to_owned());
             }
         }
         let present: std::collections::BTreeSet<_> =

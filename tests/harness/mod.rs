@@ -31,7 +31,7 @@ mod server;
 pub(crate) use attempt::Attempt;
 pub(crate) use bench::{Bench, Made, imgbuild, is_on, source, target, text};
 pub(crate) use command::{Done, run, run_within};
-pub(crate) use common::skip;
+pub(crate) use common::{say, skip};
 pub(crate) use daemon::{Container, Docker, Podman, free_port};
 pub(crate) use layout::{Entry, Image, Layer, Layout, sha256};
 pub(crate) use mtree::{Listed, parse as parse_mtree};

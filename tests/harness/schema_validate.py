@@ -49,10 +49,15 @@ def main():
                 index(inner, 'index ' + descriptor['digest'])
                 continue
             checker.check('image-manifest-schema.json', inner, 'manifest ' + descriptor['digest'])
-            checker.check('config-schema.json', blob(inner['config']), 'config ' + inner['config']['digest'])
+            if 'artifactType' not in inner:
+                checker.check('config-schema.json', blob(inner['config']), 'config ' + inner['config']['digest'])
 
     checker.check('image-layout-schema.json', json.loads((layout / 'oci-layout').read_text()), 'oci-layout')
-    index(json.loads((layout / 'index.json').read_text()), 'index.json')
+    top = json.loads((layout / 'index.json').read_text())
+    index(top, 'index.json')
+    referrers = top.get('annotations', {}).get('vnd.imgbuild.referrers')
+    if referrers:
+        index(blob({'digest': referrers}), 'referrers ' + referrers)
     sys.exit(checker.bad)
 
 

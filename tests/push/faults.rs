@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use imgbuild::diagnose::{Class, Diagnose as _};
+use imgbuild::edge::fetch::Patience;
 use imgbuild::edge::layout::Format;
 use imgbuild::edge::push::PushError;
 use imgbuild::edge::registry::Credentials;
@@ -13,7 +14,7 @@ use imgbuild::oci::Digest;
 
 use crate::server::{Reply, Seen, status};
 use crate::strict::{Strict, Tags};
-use crate::{Sample, credentials, push, sample};
+use crate::{Sample, credentials, patience, push, push_with, sample};
 
 fn is_upload(seen: &Seen) -> bool {
     seen.method == "PUT" && seen.path.contains("/blobs/")
@@ -51,7 +52,8 @@ async fn spoiled(
 #[tokio::test(flavor = "multi_thread")]
 async fn what_may_work_the_next_time_is_tried_again_in_a_new_session() {
     // The strict registry refuses a second attempt in the same session with 416.
-    for code in [408, 416, 429, 500, 502, 503, 504] {
+    // 499 is what Debian's registry says where a connection broke.
+    for code in [408, 416, 429, 499, 500, 502, 503, 504] {
         let (strict, result) = spoiled(2, is_upload, move || status(code, &[], "later")).await;
         result.unwrap_or_else(|error| panic!("{code}: {error}"));
         let sessions = strict.changes();
@@ -80,6 +82,31 @@ async fn a_connection_that_breaks_is_no_end() {
     result.expect("pushed");
     let (_, result) = spoiled(1, |seen| seen.path.ends_with("/1.0"), || Reply::Reset).await;
     result.expect("pushed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_page_that_does_not_come_is_not_waited_for() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let layout = dir.path().join("layout");
+    let top = sample(&layout, Format::Oci, &Sample::default());
+    let dragged = AtomicUsize::new(0);
+    let strict = Strict::start(Tags::Mutable, move |seen| {
+        let drags = !seen.headers.is_empty()
+            && is_upload(seen)
+            && dragged.fetch_add(1, Ordering::SeqCst) == 0;
+        drags.then_some(Reply::Drag(500))
+    });
+    let impatient = Patience {
+        stall: Duration::from_millis(500),
+        ..patience()
+    };
+    let begun = Instant::now();
+    let image = strict.at("a/b:1.0");
+    push_with(impatient, Credentials::none(), &layout, &image, &[])
+        .await
+        .expect("pushed");
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    assert_eq!(strict.manifest("a/b", "1.0"), Some(top.digest));
 }
 
 #[tokio::test(flavor = "multi_thread")]

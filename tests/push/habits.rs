@@ -1,7 +1,7 @@
 //! Habits of registries that are no faults: order, immutable tags, tokens, mounts, other hosts.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use imgbuild::diagnose::{Class, Diagnose as _};
 use imgbuild::edge::layout::Format;
@@ -9,7 +9,7 @@ use imgbuild::edge::push::PushError;
 use imgbuild::edge::registry::Credentials;
 use imgbuild::oci::Digest;
 
-use crate::server::{Seen, Server, ok, status};
+use crate::server::{Reply, Seen, Server, ok, status};
 use crate::strict::{Strict, Tags};
 use crate::{Sample, credentials, push, sample};
 
@@ -202,6 +202,23 @@ async fn blobs_of_the_base_are_mounted_where_the_registry_does_that() {
     }
 }
 
+/// Takes everything that is put, and gives back what was put last under a tag.
+#[derive(Default)]
+struct Gullible(Mutex<Option<Vec<u8>>>);
+
+impl Gullible {
+    fn answer(&self, seen: &Seen, done: u16) -> Option<Reply> {
+        let mut tagged = self.0.lock().expect("no panic inside");
+        match (seen.method.as_str(), seen.path.ends_with("/manifests/1.0")) {
+            ("PUT", true) => *tagged = Some(seen.bytes.clone()),
+            ("GET", true) => return tagged.clone().map(ok),
+            ("PUT", false) => {}
+            _ => return None,
+        }
+        Some(status(done, &[], ""))
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn another_host_that_takes_the_bytes_never_sees_credentials() {
     let dir = tempfile::tempdir().expect("a temporary folder");
@@ -211,7 +228,7 @@ async fn another_host_that_takes_the_bytes_never_sees_credentials() {
         None => status(201, &[], ""),
         Some(_) => status(400, &[], "Only one auth mechanism allowed"),
     }));
-    let host = bucket.host.clone();
+    let (host, gullible) = (bucket.host.clone(), Gullible::default());
     let strict = Strict::start(Tags::Mutable, move |seen| {
         seen.headers.get("host")?;
         let location = format!(
@@ -221,8 +238,7 @@ async fn another_host_that_takes_the_bytes_never_sees_credentials() {
         match (seen.method.as_str(), seen.authorization()) {
             (_, None) => Some(status(401, &[("www-authenticate", "Basic")], "")),
             ("POST", _) => Some(status(202, &[("location", &location)], "")),
-            ("PUT", _) => Some(status(201, &[], "")),
-            _ => None,
+            _ => gullible.answer(seen, 201),
         }
     });
     let known = credentials(dir.path(), &strict.server.host, "hunter2");
@@ -242,12 +258,12 @@ async fn any_success_is_a_success() {
     sample(&layout, Format::Oci, &Sample::default());
     // 201 for 202 (regclient/regclient#81), 200 and 204 as others do.
     for (begun, done) in [(201, 201), (200, 200), (202, 204), (204, 202)] {
+        let gullible = Gullible::default();
         let strict = Strict::start(Tags::Mutable, move |seen| {
             seen.headers.get("host")?;
             match seen.method.as_str() {
                 "POST" => Some(status(begun, &[("location", "session")], "")),
-                "PUT" => Some(status(done, &[], "")),
-                _ => None,
+                _ => gullible.answer(seen, done),
             }
         });
         push(Credentials::none(), &layout, &strict.at("a/b:1.0"), &[])

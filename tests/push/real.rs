@@ -7,20 +7,33 @@ use std::process::{Command, Output, Stdio};
 use imgbuild::edge::layout::Format;
 
 use crate::server::have;
-use crate::server::real::{HTPASSWD, real_registry};
+use crate::server::real::{real_registry, with_passwords};
 use crate::strict::{Strict, Tags};
 use crate::{Sample, sample};
 
-/// Runs `imgbuild push` in `dir`, with nothing of this machine's configuration.
-fn imgbuild(dir: &Path, arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_imgbuild"))
+/// Returns `imgbuild push` in `dir`, with nothing of this machine's configuration.
+pub(crate) fn program(dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_imgbuild"));
+    command
         .arg("push")
         .args(arguments)
         .current_dir(dir)
         .env("HOME", dir)
-        .env("IMGBUILD_CACHE_DIR", dir.join("cache"))
-        .env_remove("DOCKER_CONFIG")
-        .env_remove("REGISTRY_AUTH_FILE")
+        .env("IMGBUILD_CACHE_DIR", dir.join("cache"));
+    for name in [
+        "DOCKER_CONFIG",
+        "REGISTRY_AUTH_FILE",
+        "XDG_CONFIG_HOME",
+        "XDG_RUNTIME_DIR",
+    ] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs it, with this on standard input.
+pub(crate) fn imgbuild(dir: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut child = program(dir, arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -33,7 +46,7 @@ fn imgbuild(dir: &Path, arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().expect("imgbuild ends")
 }
 
-fn out(output: &Output) -> String {
+pub(crate) fn out(output: &Output) -> String {
     assert!(
         output.status.success(),
         "{}",
@@ -45,7 +58,7 @@ fn out(output: &Output) -> String {
         .to_owned()
 }
 
-fn err(output: &Output, code: i32) -> String {
+pub(crate) fn err(output: &Output, code: i32) -> String {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(code), "{text}");
     text
@@ -140,13 +153,7 @@ fn a_registry_with_passwords_takes_them_from_flags_environment_and_files() {
     }
     let dir = tempfile::tempdir().expect("a temporary folder");
     let dir = dir.path();
-    let passwords = dir.join("htpasswd");
-    std::fs::write(&passwords, HTPASSWD).expect("written");
-    let auth = format!(
-        "auth: {{htpasswd: {{realm: r, path: {}}}}}",
-        passwords.display()
-    );
-    let real = real_registry("", &auth);
+    let real = real_registry("", &with_passwords(dir));
     let top = sample(&dir.join("layout"), Format::Oci, &Sample::default());
     let image = format!("{}/team/app:1.0", real.host);
     let said = err(&imgbuild(dir, &["layout", &image], ""), 3);

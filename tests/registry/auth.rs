@@ -197,7 +197,13 @@ async fn a_registry_that_refuses_is_quoted_and_asked_no_further() {
         assert_eq!(error.class(), Class::Unavailable);
         assert_eq!(
             error.hint().as_deref(),
-            Some(format!("log in first, for example: docker login {}", server.host).as_str())
+            Some(
+                format!(
+                    "log in first: imgbuild login {} --username NAME --password-stdin",
+                    server.host
+                )
+                .as_str()
+            )
         );
         assert_eq!(server.count(), 3);
     }

@@ -1,10 +1,10 @@
 //! A real registry, and a real client that puts an image there.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::server::have;
-use crate::server::real::{HTPASSWD, real_registry};
+use crate::server::real::{private_authority, real_registry, with_passwords};
 use crate::{credentials, fetcher, reference, registry, store};
 use imgbuild::diagnose::{Class, Diagnose as _};
 use imgbuild::edge::image_source::ImageSource;
@@ -132,13 +132,7 @@ async fn a_real_registry_with_passwords_takes_ours_and_skopeos() {
     }
     let dir = tempfile::tempdir().expect("a temporary folder");
     let image = sample(&dir.path().join("layout"));
-    let passwords = dir.path().join("htpasswd");
-    std::fs::write(&passwords, HTPASSWD).expect("written");
-    let auth = format!(
-        "auth: {{htpasswd: {{realm: r, path: {}}}}}",
-        passwords.display()
-    );
-    let real = real_registry("", &auth);
+    let real = real_registry("", &with_passwords(dir.path()));
     skopeo_push(
         &dir.path().join("layout"),
         &format!("{}/team/app:1.0", real.host),
@@ -157,53 +151,15 @@ async fn a_real_registry_with_passwords_takes_ours_and_skopeos() {
     );
 }
 
-/// Makes a key and a certificate of its own for 127.0.0.1.
-fn certificate(dir: &Path) -> (PathBuf, PathBuf) {
-    let (key, certificate) = (dir.join("key.pem"), dir.join("cert.pem"));
-    let output = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "2",
-        ])
-        .args([
-            "-subj",
-            "/CN=test",
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-            "-addext",
-            "basicConstraints=CA:FALSE",
-        ])
-        .args([Path::new("-keyout"), &key, Path::new("-out"), &certificate])
-        .output()
-        .expect("openssl starts");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    (key, certificate)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_trusted_by_ca_file_or_ssl_cert_file_and_not_otherwise() {
     if !(have("docker-registry") && have("openssl")) {
         return;
     }
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let (key, trusted) = certificate(dir.path());
-    let tls = format!(
-        "  tls: {{certificate: {}, key: {}}}\n",
-        trusted.display(),
-        key.display()
-    );
-    let real = real_registry(&tls, "");
+    let tls = private_authority(dir.path());
+    let trusted = tls.authority.clone();
+    let real = real_registry(&tls.configuration(), "");
     let mirror = format!("r.example.com=https://{}", real.host);
     let wanted = reference("r.example.com/a/b");
     let ask = |ca_file| {

@@ -6,6 +6,7 @@
     reason = "each test binary uses a part of it"
 )]
 
+pub mod artifacts;
 pub mod real;
 
 use std::collections::BTreeMap;
@@ -48,6 +49,8 @@ pub enum Reply {
     ResetInBody(usize),
     /// Announce the whole body, send the first bytes and then nothing.
     Stall(Vec<u8>, usize),
+    /// Announce a body with this status, and send nothing of it for longer than a test takes.
+    Drag(u16),
 }
 
 /// Answers with a body.
@@ -180,9 +183,11 @@ fn serve(
     {
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
-        seen.body = String::from_utf8_lossy(&body).into_owned();
         seen.bytes = body;
+    } else if seen.headers.contains_key("transfer-encoding") {
+        seen.bytes = chunked(&mut reader)?;
     }
+    seen.body = String::from_utf8_lossy(&seen.bytes).into_owned();
     let reply = answer(&seen, before);
     log.lock().expect("no panic while logging").push(seen);
     let mut out = stream;
@@ -221,9 +226,36 @@ fn serve(
             out.flush()?;
             std::thread::sleep(Duration::from_secs(5));
         }
+        Reply::Drag(code) => {
+            write!(out, "HTTP/1.1 {code} X\r\ncontent-length: 10\r\n\r\n")?;
+            out.flush()?;
+            std::thread::sleep(Duration::from_secs(60));
+        }
         Reply::Reset | Reply::ResetInBody(_) => {}
     }
     out.flush()
+}
+
+/// Reads a body that comes in chunks, each after its length.
+///
+/// <https://www.rfc-editor.org/rfc/rfc9112.html#section-7.1>
+fn chunked(reader: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let length = u64::from_str_radix(line.trim(), 16).map_err(std::io::Error::other)?;
+        let before = body.len() as u64;
+        // The line end after a chunk, and after the last one, which is empty.
+        reader.by_ref().take(length).read_to_end(&mut body)?;
+        reader.read_line(&mut String::new())?;
+        if body.len() as u64 != before + length {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        if length == 0 {
+            return Ok(body);
+        }
+    }
 }
 
 /// Returns whether a program is there; without it a test is skipped with one line, or fails where all are required.

@@ -207,7 +207,7 @@ impl FetchError {
     }
 
     /// Says what a transport error means.
-    pub(super) fn transport(url: &str, error: &reqwest::Error, stall: Duration) -> Self {
+    pub(crate) fn transport(url: &str, error: &reqwest::Error, stall: Duration) -> Self {
         let url = url.to_owned();
         let why = deepest(error);
         if why.contains("certificate") {
@@ -234,8 +234,9 @@ fn deepest(error: &dyn std::error::Error) -> String {
 impl Retryable for FetchError {
     fn retry(&self) -> Retry {
         match self {
+            // 499: it saw the request end early, which is how a registry tells that a connection broke.
             Self::Refused {
-                status: 408 | 429 | 500..=599,
+                status: 408 | 429 | 499 | 500..=599,
                 retry_after,
                 ..
             } => match retry_after {

@@ -10,9 +10,9 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use url::Url;
 
@@ -20,14 +20,12 @@ pub use error::FetchError;
 pub use mirror::{Mirror, MirrorError};
 pub use retry::Patience;
 
-pub(crate) use mirror::{authority, registry as registry_mirror, shown, shown_text};
+pub(crate) use mirror::{authority, is_loopback, registry as registry_mirror, shown, shown_text};
 pub(crate) use outgoing::{Fault, Outgoing};
 pub(crate) use receive::{Expected, document, from_store, into_store};
 pub(crate) use retry::{Retry, Retryable, retrying};
-pub(crate) use transport::{Payload, Request, Transport};
+pub(crate) use transport::{Clients, Payload, Request, Transport};
 pub(crate) use words::words;
-
-use mirror::is_loopback;
 
 use super::progress::{Progress, Silent, TaskId};
 use super::store::{FileBlob, Store};
@@ -42,7 +40,8 @@ pub struct FetchOptions {
     pub offline: bool,
     /// PEM certificates of authorities to trust besides the system's.
     pub ca_file: Option<PathBuf>,
-    /// Hosts (with port, if any) of registries that speak plain http. Loopback always does.
+    /// Hosts (with port, if any) that may speak plain http, and whose certificates are not looked at. Loopback may
+    /// always speak plain http.
     pub insecure_hosts: BTreeSet<String>,
     /// How to introduce oneself to servers.
     pub user_agent: String,
@@ -77,6 +76,14 @@ pub struct Input {
     pub digest: Digest,
     /// How many bytes it must have, if known.
     pub size: Option<u64>,
+}
+
+/// Returns inputs with the largest first: the last transfer to run alone is then a short one.
+pub fn largest_first(inputs: &[Input]) -> Vec<&Input> {
+    let mut order: Vec<&Input> = inputs.iter().collect();
+    let size = |input: &Input| input.size.unwrap_or(u64::MAX);
+    order.sort_by_key(|input| (std::cmp::Reverse(size(input)), input.digest));
+    order
 }
 
 /// Gets bytes by URL. Clones share connections and limits.
@@ -150,38 +157,54 @@ impl Fetcher {
     /// Returns all inputs, in their order, fetching several at once. The same digest is fetched once.
     ///
     /// # Errors
-    /// The first [`FetchError`] that happens; the other transfers are then given up.
+    /// [`FetchError`] for one that cannot be had; the other transfers are then given up.
     pub async fn fetch_all(
         &self,
         store: &Store,
         inputs: Vec<Input>,
         progress: &dyn Progress,
     ) -> Result<Vec<FileBlob>, FetchError> {
-        let mut wanted: Vec<&Input> = inputs.iter().collect();
-        // The largest first: the last transfer to run alone is then a short one.
-        wanted.sort_by_key(|input| {
-            (
-                std::cmp::Reverse(input.size.unwrap_or(u64::MAX)),
-                input.digest,
-            )
-        });
-        wanted.dedup_by_key(|input| input.digest);
-        let mut running: FuturesUnordered<_> =
-            wanted
-                .into_iter()
-                .map(|input| async move {
-                    (input.digest, self.fetch_shown(store, input, progress).await)
-                })
-                .collect();
-        let mut blobs = BTreeMap::new();
-        while let Some((digest, blob)) = running.next().await {
-            blobs.insert(digest, blob?);
-        }
-        drop(running);
+        let blobs = Mutex::new(BTreeMap::new());
+        let came = |digest, blob| {
+            let mut blobs = blobs.lock().unwrap_or_else(PoisonError::into_inner);
+            blobs.insert(digest, blob);
+        };
+        self.fetch_each(store, largest_first(&inputs), progress, &came)
+            .await?;
+        let blobs = blobs.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(inputs
             .iter()
             .filter_map(|input| blobs.get(&input.digest).cloned())
             .collect())
+    }
+
+    /// Gets all inputs, several at once, begun in their order; tells of each when it is there. The same digest is
+    /// fetched once.
+    ///
+    /// # Errors
+    /// The [`FetchError`] of the first input, in their order, that cannot be had, whichever fails first; the transfers
+    /// of those after it are given up.
+    pub async fn fetch_each(
+        &self,
+        store: &Store,
+        inputs: Vec<&Input>,
+        progress: &dyn Progress,
+        came: &(dyn Fn(Digest, FileBlob) + Sync),
+    ) -> Result<(), FetchError> {
+        let mut seen = BTreeSet::new();
+        let mut running: FuturesOrdered<_> = inputs
+            .into_iter()
+            .filter(|input| seen.insert(input.digest))
+            .map(|input| async move {
+                let blob = self.fetch_shown(store, input, progress).await?;
+                came(input.digest, blob);
+                Ok::<_, FetchError>(())
+            })
+            .collect();
+        while let Some(result) = running.next().await {
+            result?;
+        }
+        Ok(())
     }
 
     async fn fetch_shown(

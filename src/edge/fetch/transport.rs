@@ -11,7 +11,8 @@ use reqwest::header::{
 };
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, Method, Response};
-use url::Url;
+use tokio::time::timeout;
+use url::{Host, Url};
 
 use super::error::FetchError;
 use super::mirror::{authority, is_loopback, shown};
@@ -27,16 +28,20 @@ const WORDS_READ: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct Transport {
     clients: Clients,
-    /// For what is sent out of files, and only then made.
+    /// For what is sent out of files; as the next two, made only when needed.
     uploading: OnceLock<Clients>,
+    /// For hosts whose certificates are not looked at.
+    unverified: OnceLock<Clients>,
+    unverified_uploading: OnceLock<Clients>,
     user_agent: String,
     authorities: Vec<Certificate>,
     insecure_hosts: BTreeSet<String>,
     patience: Patience,
 }
 
+/// Clients by where they lead. Clones share connections.
 #[derive(Clone, Debug)]
-struct Clients {
+pub(crate) struct Clients {
     /// Through the proxies of the environment.
     outward: Client,
     /// To this machine: never through a proxy.
@@ -44,12 +49,24 @@ struct Clients {
 }
 
 impl Clients {
-    fn to(&self, url: &Url) -> &Client {
-        if is_loopback(url) {
+    /// Returns the client for `url`.
+    pub(crate) fn to(&self, url: &Url) -> &Client {
+        if is_loopback(url) || is_metadata(url) {
             &self.inward
         } else {
             &self.outward
         }
+    }
+}
+
+/// Tells whether a URL leads to a cloud's metadata service, which knows this machine and not its proxy.
+///
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>
+fn is_metadata(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_link_local(),
+        Some(Host::Ipv6(address)) => address.segments()[..2] == [0xfd00, 0xec2],
+        _ => false,
     }
 }
 
@@ -60,6 +77,15 @@ enum Watch {
     Client,
     /// Whoever sends: the client would count from when it begins to send, however long that takes.
     Sender,
+}
+
+/// Whose certificates are good.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// Those that an authority vouches for.
+    Authorities,
+    /// All: somebody asked for it.
+    Anybody,
 }
 
 /// A request.
@@ -112,8 +138,16 @@ impl Transport {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let authorities = ca_file.map(authorities).transpose()?.unwrap_or_default();
         Ok(Self {
-            clients: clients(user_agent, &authorities, &patience, Watch::Client)?,
+            clients: clients(
+                user_agent,
+                &authorities,
+                &patience,
+                Watch::Client,
+                Trust::Authorities,
+            )?,
             uploading: OnceLock::new(),
+            unverified: OnceLock::new(),
+            unverified_uploading: OnceLock::new(),
             user_agent: user_agent.to_owned(),
             authorities,
             insecure_hosts,
@@ -121,27 +155,41 @@ impl Transport {
         })
     }
 
-    fn uploading(&self) -> Result<&Clients, FetchError> {
-        if let Some(clients) = self.uploading.get() {
-            return Ok(clients);
+    /// Returns the clients that trust whom one should, for requests that are not uploads.
+    pub(crate) fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// Returns what sends a request to `url`.
+    fn client(&self, url: &Url, watch: Watch) -> Result<&Client, FetchError> {
+        let (made, trust) = match (watch, self.is_unverified(url)) {
+            (Watch::Client, false) => return Ok(self.clients.to(url)),
+            (Watch::Sender, false) => (&self.uploading, Trust::Authorities),
+            (Watch::Client, true) => (&self.unverified, Trust::Anybody),
+            (Watch::Sender, true) => (&self.unverified_uploading, Trust::Anybody),
+        };
+        if let Some(clients) = made.get() {
+            return Ok(clients.to(url));
         }
-        let made = clients(
+        let fresh = clients(
             &self.user_agent,
             &self.authorities,
             &self.patience,
-            Watch::Sender,
+            watch,
+            trust,
         )?;
-        // Another upload may have been quicker; its connections are as good.
-        Ok(self.uploading.get_or_init(|| made))
+        // Another request may have been quicker; its connections are as good.
+        Ok(made.get_or_init(|| fresh).to(url))
+    }
+
+    /// Tells whether the certificate of `url`'s host is not looked at.
+    pub(crate) fn is_unverified(&self, url: &Url) -> bool {
+        authority(url).is_some_and(|host| self.insecure_hosts.contains(&host))
     }
 
     /// Tells whether `url`'s host is one to speak plain http with.
     pub(crate) fn is_insecure(&self, url: &Url) -> bool {
-        is_loopback(url)
-            || authority(url).is_some_and(|host| self.insecure_hosts.contains(&host))
-            || url
-                .host_str()
-                .is_some_and(|host| self.insecure_hosts.contains(host))
+        is_loopback(url) || self.is_unverified(url)
     }
 
     pub(crate) fn patience(&self) -> &Patience {
@@ -156,13 +204,13 @@ impl Transport {
         let first = shown(&request.url);
         let mut url = request.url.clone();
         let mut headers = request.headers.clone();
-        let clients = match &request.payload {
-            Some(Payload::Blob(_)) => self.uploading()?,
-            _ => &self.clients,
+        let watch = match &request.payload {
+            Some(Payload::Blob(_)) => Watch::Sender,
+            _ => Watch::Client,
         };
         for _ in 0..REDIRECTS {
-            let mut sending = clients
-                .to(&url)
+            let mut sending = self
+                .client(&url, watch)?
                 .request(request.method.clone(), url.clone())
                 .headers(headers.clone());
             if let Some(form) = &request.form {
@@ -260,8 +308,9 @@ impl Transport {
             .and_then(|value| value.to_str().ok())
             .and_then(|value| retry_after(value, SystemTime::now()));
         let mut body = Vec::new();
-        // An error page that breaks off still says something.
-        while let Ok(Some(chunk)) = response.chunk().await {
+        // An error page that breaks off, or does not come to its end, still says something. What sends blobs does not
+        // watch the time by itself.
+        while let Ok(Ok(Some(chunk))) = timeout(self.patience.stall, response.chunk()).await {
             body.extend_from_slice(&chunk);
             if body.len() > WORDS_READ {
                 body.truncate(WORDS_READ);
@@ -302,6 +351,7 @@ fn clients(
     authorities: &[Certificate],
     patience: &Patience,
     watch: Watch,
+    trust: Trust,
 ) -> Result<Clients, FetchError> {
     let base = || {
         let builder = Client::builder()
@@ -310,7 +360,8 @@ fn clients(
             .redirect(Policy::none())
             .referer(false)
             .connect_timeout(patience.connect)
-            .http2_adaptive_window(true);
+            .http2_adaptive_window(true)
+            .tls_danger_accept_invalid_certs(trust == Trust::Anybody);
         match watch {
             Watch::Client => builder.read_timeout(patience.stall),
             Watch::Sender => builder,

@@ -9,6 +9,7 @@ mod error;
 mod files;
 mod path;
 mod read;
+mod referrers;
 mod stage;
 mod tar_index;
 mod write;
@@ -20,10 +21,12 @@ use std::sync::Arc;
 pub use error::LayoutError;
 pub use path::{ImagePath, ImagePathError};
 pub use read::Layout;
+pub use referrers::Companion;
 pub use write::{check, write};
 
 use super::store::FileBlob;
 use crate::layer::RandomRead;
+use crate::oci::artifact::Referrer;
 use crate::oci::{Descriptor, Digest};
 
 /// The annotation that tags an image in a layout.
@@ -108,6 +111,9 @@ pub struct Parts {
     blobs: BTreeMap<Digest, (u64, BlobSource)>,
     images: Vec<Descriptor>,
     docker_tags: Vec<String>,
+    referrers: Vec<Referrer>,
+    /// Which blob lists them.
+    list: Option<Digest>,
 }
 
 impl Parts {

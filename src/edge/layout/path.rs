@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::Format;
+
 /// An image on disk: where, and which one if there are several.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ImagePath {
@@ -45,10 +47,29 @@ impl ImagePath {
         &self.path
     }
 
+    /// Returns the form that the scheme asks for; a layout without one.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        match self.scheme {
+            Some("oci-archive") => Format::OciArchive,
+            Some("docker-archive") => Format::DockerArchive,
+            _ => Format::Oci,
+        }
+    }
+
     /// Returns the tag, if one was written.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
+    }
+
+    /// Returns the image with this tag at the same place.
+    #[must_use]
+    pub fn tagged(&self, tag: &str) -> Self {
+        Self {
+            tag: Some(tag.to_owned()),
+            ..self.clone()
+        }
     }
 
     /// Returns the same with a relative path seen from `folder`.

@@ -9,16 +9,22 @@ use super::REF_NAME;
 use super::docker;
 use super::error::LayoutError;
 use super::files::Files;
+use super::referrers::LIST;
 use crate::edge::disk::DiskError;
 use crate::edge::registry::MANIFEST_LIMIT;
 use crate::edge::store::FileBlob;
-use crate::oci::manifest::{Document, DocumentError, Index};
+use crate::oci::artifact::Referrer;
+use crate::oci::manifest::{Document, DocumentError};
 use crate::oci::{Descriptor, Digest};
 
 /// An OCI layout, an OCI archive or a docker-archive, open for reading.
 pub struct Layout {
-    files: Files,
-    images: Vec<Descriptor>,
+    pub(super) files: Files,
+    pub(super) images: Vec<Descriptor>,
+    /// Entries of `index.json` that are no images.
+    pub(super) artifacts: Vec<Referrer>,
+    /// Which blob lists what refers to the images.
+    pub(super) list: Option<Digest>,
     /// Of a docker-archive without OCI parts.
     manifests: BTreeMap<Digest, Vec<u8>>,
     blobs: BTreeMap<Digest, FileBlob>,
@@ -39,6 +45,14 @@ struct OciLayout {
     version: String,
 }
 
+/// The file `index.json`.
+#[derive(Deserialize)]
+struct IndexFile {
+    manifests: Vec<Referrer>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
 impl Layout {
     /// Opens what is at `path` and finds out what it is. Blobs are not read yet, but for old docker-archives.
     ///
@@ -51,14 +65,7 @@ impl Layout {
             path: path.to_owned(),
             why: why.to_owned(),
         };
-        let json = |what: &str| {
-            let what = what.to_owned();
-            move |error| LayoutError::Document {
-                path: path.to_owned(),
-                what,
-                error: DocumentError::Json(error),
-            }
-        };
+        let json = |what: &str| malformed(path, what);
         let Some(mark) = files.document("oci-layout", MANIFEST_LIMIT)? else {
             let docker = docker::read(&files)?.ok_or_else(|| {
                 not_an_image("it holds neither the file `oci-layout` nor `manifest.json`")
@@ -66,6 +73,8 @@ impl Layout {
             return Ok(Self {
                 files,
                 images: docker.images,
+                artifacts: Vec::new(),
+                list: None,
                 manifests: docker.manifests,
                 blobs: docker.blobs,
             });
@@ -80,10 +89,19 @@ impl Layout {
         let index = files
             .document("index.json", MANIFEST_LIMIT)?
             .ok_or_else(|| not_an_image("it has no `index.json`"))?;
-        let index: Index = serde_json::from_slice(&index).map_err(json("index.json"))?;
+        let index: IndexFile = serde_json::from_slice(&index).map_err(json("index.json"))?;
+        // One that cannot be read is some other tool's.
+        let list = index.annotations.get(LIST);
+        let list = list.and_then(|digest| digest.parse().ok());
+        let (artifacts, images): (Vec<_>, Vec<_>) = index
+            .manifests
+            .into_iter()
+            .partition(|entry| entry.artifact_type.is_some());
         Ok(Self {
             files,
-            images: index.manifests,
+            images: images.into_iter().map(|entry| entry.descriptor).collect(),
+            artifacts,
+            list,
             manifests: BTreeMap::new(),
             blobs: BTreeMap::new(),
         })
@@ -95,7 +113,7 @@ impl Layout {
         self.files.path()
     }
 
-    /// Returns what `index.json` names, in its order.
+    /// Returns the images that `index.json` names, in its order.
     #[must_use]
     pub fn images(&self) -> &[Descriptor] {
         &self.images
@@ -114,7 +132,12 @@ impl Layout {
                 .iter()
                 .filter(|image| tag_of(image).as_deref() == Some(tag))
                 .collect(),
-            None => self.images.iter().collect(),
+            // regclient keeps what refers to an image under such tags.
+            None => self
+                .images
+                .iter()
+                .filter(|image| !tag_of(image).is_some_and(|tag| tag.starts_with("sha256-")))
+                .collect(),
         };
         // One image under several tags is one image.
         fitting.dedup_by_key(|image| image.digest);
@@ -148,22 +171,7 @@ impl Layout {
         if let Some(bytes) = self.manifests.get(&descriptor.digest) {
             return Ok(bytes.clone());
         }
-        let blob = self.blob(descriptor)?;
-        if blob.len() > MANIFEST_LIMIT {
-            let (path, what) = (self.path().to_owned(), descriptor.digest.to_string());
-            return Err(LayoutError::TooLarge {
-                path,
-                what,
-                size: blob.len(),
-                limit: MANIFEST_LIMIT,
-            });
-        }
-        let bytes = blob
-            .read_all(MANIFEST_LIMIT)
-            .map_err(DiskError::at("read", self.path()))?;
-        // The bytes that are returned are those that are hashed.
-        self.check(descriptor.digest, Digest::of(&bytes))?;
-        Ok(bytes)
+        self.bytes(descriptor, MANIFEST_LIMIT)
     }
 
     /// Returns the index or manifest that a descriptor names, read and checked.
@@ -216,7 +224,14 @@ impl Layout {
         Ok(blob)
     }
 
-    fn check(&self, wanted: Digest, found: Digest) -> Result<(), LayoutError> {
+    pub(super) fn malformed(
+        &self,
+        what: &str,
+    ) -> impl FnOnce(serde_json::Error) -> LayoutError + use<> {
+        malformed(self.path(), what)
+    }
+
+    pub(super) fn check(&self, wanted: Digest, found: Digest) -> Result<(), LayoutError> {
         if wanted == found {
             return Ok(());
         }
@@ -225,5 +240,14 @@ impl Layout {
             wanted,
             found,
         })
+    }
+}
+
+fn malformed(path: &Path, what: &str) -> impl FnOnce(serde_json::Error) -> LayoutError + use<> {
+    let (path, what) = (path.to_owned(), what.to_owned());
+    move |error| LayoutError::Document {
+        path,
+        what,
+        error: DocumentError::Json(error),
     }
 }

@@ -8,8 +8,10 @@ use serde_json::json;
 
 use super::copy::copy_to_file;
 use super::error::LayoutError;
+use super::referrers::LIST;
 use super::stage::{Target, owner_may, replaceable, sync_folder};
 use super::{BlobSource, Format, Parts, archive};
+use crate::abreast::abreast;
 use crate::edge::disk::DiskError;
 use crate::edge::registry::MANIFEST_LIMIT;
 use crate::oci::manifest::Document;
@@ -66,6 +68,9 @@ pub fn check(path: &Path, format: Format, platforms: usize) -> Result<(), Layout
     Ok(())
 }
 
+/// How many blobs are written at once. More than there are cores: each waits for the disk at its end.
+const WRITERS: usize = 8;
+
 fn folder(target: &Target, parts: &Parts) -> Result<(), LayoutError> {
     // Before the work, and again when it is done.
     replaceable(target)?;
@@ -78,9 +83,13 @@ fn folder(target: &Target, parts: &Parts) -> Result<(), LayoutError> {
             .and_then(|()| owner_may(&dir, 0o700))
             .map_err(DiskError::at("make the folder", &dir))?;
     }
-    for (digest, (size, source)) in &parts.blobs {
-        file(&blobs.join(digest.hex()), source, *digest, *size)?;
-    }
+    let all: Vec<_> = parts.blobs.iter().collect();
+    abreast(
+        &all,
+        WRITERS,
+        |(_, (size, _))| *size,
+        |(digest, (size, source))| file(&blobs.join(digest.hex()), source, **digest, *size),
+    )?;
     sync_folder(&blobs);
     sync_folder(&stage.path().join("blobs"));
     for (name, bytes) in [
@@ -118,11 +127,15 @@ fn docker_manifest(manifest: &crate::oci::manifest::Manifest, tags: &[String]) -
 impl Parts {
     /// Returns the bytes of `index.json`.
     pub(super) fn index(&self) -> Vec<u8> {
-        json::canonical(&json!({
+        let mut index = json!({
             "schemaVersion": 2,
             "mediaType": media_type::INDEX,
             "manifests": self.images,
-        }))
+        });
+        if let Some(list) = &self.list {
+            index["annotations"] = json!({ LIST: list });
+        }
+        json::canonical(&index)
     }
 
     /// Returns the image manifests that `index.json` leads to, having checked that all blobs they name are there.

@@ -1,10 +1,13 @@
 //! Why an image could not be pushed.
 
-use super::ecr::Ecr;
+use std::path::PathBuf;
+
+use super::{again, ecr};
+use crate::bundle::BundleDocumentError;
 use crate::diagnose::{Class, Diagnose};
 use crate::edge::fetch::FetchError;
 use crate::edge::layout::LayoutError;
-use crate::edge::registry::RegistryError;
+use crate::edge::registry::{Ecr, RegistryError};
 use crate::oci::manifest::Document;
 use crate::oci::{Digest, Reference};
 
@@ -14,9 +17,20 @@ pub enum PushError {
     /// A tag that no registry takes.
     #[error("`{0}` is not a tag: wanted letters, digits, `_`, `.` and `-`, at most 128")]
     Tag(String),
+    /// All tags of a layout cannot be pushed to one repository.
+    #[error("{}: {why}", path.display())]
+    Tags {
+        /// The layout or archive.
+        path: PathBuf,
+        /// What is wrong with its tags.
+        why: String,
+    },
     /// The image on disk is not there or not whole.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// Only a bundle is attached to an image.
+    #[error(transparent)]
+    NoBundle(BundleDocumentError),
     /// The reference asks for another digest than the image has.
     #[error("{reference}: the image has another digest: expected {wanted}, got {found}")]
     OtherDigest {
@@ -41,6 +55,16 @@ pub enum PushError {
         found: Option<Digest>,
         /// What the registry said.
         words: String,
+    },
+    /// The registry took a tag, but not this one.
+    #[error("{reference} was taken, but leads where it led before: expected {wanted}, got {}", found.map_or("nothing".to_owned(), |found| found.to_string()))]
+    Astray {
+        /// The tagged reference.
+        reference: String,
+        /// The image's digest.
+        wanted: Digest,
+        /// The digest it leads to.
+        found: Option<Digest>,
     },
     /// The registry has no such repository.
     #[error("{repository} does not exist on {host}: {error}")]
@@ -175,9 +199,10 @@ fn shape(bytes: &[u8]) -> Option<&'static str> {
 impl Diagnose for PushError {
     fn class(&self) -> Class {
         match self {
-            Self::Tag(_) => Class::Usage,
+            Self::Tag(_) | Self::Tags { .. } => Class::Usage,
             Self::Layout(error) => error.class(),
-            Self::OtherDigest { .. } => Class::Integrity,
+            Self::NoBundle(error) => error.class(),
+            Self::OtherDigest { .. } | Self::Astray { .. } => Class::Integrity,
             Self::Immutable { .. } => Class::Immutable,
             Self::Missing { .. } | Self::Denied(_) => Class::Unavailable,
             Self::Manifest { error, .. } | Self::Registry { error, .. } => error.class(),
@@ -187,24 +212,30 @@ impl Diagnose for PushError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Tag(_) => None,
+            Self::Tags { .. } => {
+                Some("push one image at a time: oci:DIR:TAG, and --tag for each tag".to_owned())
+            }
             Self::Layout(error) => error.hint(),
+            Self::NoBundle(error) => error.hint(),
             Self::OtherDigest { .. } => {
                 Some("leave the digest out of the reference, or push the image that has it".to_owned())
             }
             Self::Immutable { .. } => {
                 Some("choose another tag; an immutable tag keeps its first image".to_owned())
             }
+            Self::Astray { .. } => Some(
+                "push again; something on the way changes what is asked, so prefer a registry with https".to_owned(),
+            ),
             Self::Missing {
                 host, repository, ..
-            } => Some(match Ecr::of(host) {
-                Some(ecr) => ecr.create(repository),
-                None => format!(
+            } => Some(ecr::create(host, repository).unwrap_or_else(|| {
+                format!(
                     "create the repository {repository} on {host}; some registries answer so when a login is missing"
-                ),
-            }),
+                )
+            })),
             Self::Denied(denied) => Some(denied.hint()),
             Self::Manifest { error, shape } => {
-                shape.map(str::to_owned).or_else(|| error.hint())
+                shape.map(str::to_owned).or_else(|| again::hint(error))
             }
             Self::Registry { host, error } => match (Ecr::of(host), error) {
                 // ECR has cut connections instead of refusing
@@ -218,7 +249,7 @@ impl Diagnose for PushError {
                             .to_owned(),
                     )
                 }
-                _ => error.hint(),
+                _ => again::hint(error),
             },
         }
     }
@@ -227,15 +258,18 @@ impl Diagnose for PushError {
 impl Denied {
     fn hint(&self) -> String {
         let (host, repository) = (&self.host, &self.repository);
-        match (Ecr::of(host), self.anonymous) {
-            (Some(ecr), true) => ecr.login(),
-            (Some(ecr), false) => ecr.permissions(repository),
-            (None, true) => format!(
-                "log in first, for example: docker login {host}; or pass --username and --password-stdin"
-            ),
-            (None, false) => format!(
-                "these credentials need the permission to push to {repository} (repository:{repository}:pull,push)"
-            ),
+        if self.anonymous {
+            ecr::login(host).unwrap_or_else(|| {
+                format!(
+                    "log in first: imgbuild login {host} --username NAME --password-stdin; or pass these flags here"
+                )
+            })
+        } else {
+            ecr::permissions(host, repository, self.error.words()).unwrap_or_else(|| {
+                format!(
+                    "these credentials need the permission to push to {repository} (repository:{repository}:pull,push)"
+                )
+            })
         }
     }
 }

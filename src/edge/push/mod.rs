@@ -2,18 +2,29 @@
 //!
 //! Until everything is there no tag moves, so that who pulls gets the old image or the new one.
 
+mod again;
+mod attach;
+mod bundle;
 mod ecr;
 mod error;
 mod shipment;
 mod source;
+mod tags;
+mod total;
 
 use std::collections::BTreeMap;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
+pub use attach::Attachments;
+pub use bundle::attach;
 pub use error::PushError;
 pub use shipment::Shipment;
+pub(super) use shipment::entry;
 pub use source::{PushSource, PushSourceError};
+pub use tags::all_tags;
+
+use total::Total;
 
 use super::layout::BlobSource;
 use super::progress::Progress;
@@ -42,6 +53,8 @@ pub struct Pushed {
     pub bytes: u64,
     /// The tags that led to it before.
     pub already: Vec<String>,
+    /// What refers to it there, by its digest.
+    pub attached: Vec<Digest>,
 }
 
 impl Destination {
@@ -108,11 +121,12 @@ pub async fn push(
     let repository = registry
         .repository(reference)
         .map_err(PushError::at(reference))?;
+    let progress = Total::begin(progress, shipment);
     let push = Push {
         repository,
         shipment,
         reference,
-        progress,
+        progress: &progress,
     };
     let (already, missing) = push.look(&destination.tags).await?;
     let mut pushed = Pushed {
@@ -122,6 +136,7 @@ pub async fn push(
         skipped: 0,
         bytes: 0,
         already,
+        attached: Vec::new(),
     };
     for tag in &pushed.already {
         tell(&format!("{}:{tag} is already there", reference.name()));
@@ -149,8 +164,11 @@ pub async fn push(
             push.manifest(descriptor, bytes).await?;
         }
     }
-    for tag in missing {
-        push.tag(tag).await?;
+    // Before the tags: who finds the image by one finds what refers to it too.
+    pushed.attached = push.attach(tell).await?;
+    progress.end();
+    for (tag, before) in missing {
+        push.tag(tag, before).await?;
         tell(&format!("tagged {}:{tag}", reference.name()));
     }
     Ok(pushed)
@@ -161,19 +179,21 @@ struct Push<'a> {
     repository: Repository,
     shipment: &'a Shipment,
     reference: &'a Reference,
-    progress: &'a dyn Progress,
+    progress: &'a Total<'a>,
 }
 
 impl Push<'_> {
-    /// Tells the tags that lead to the image from the others.
-    async fn look<'t>(&self, tags: &'t [String]) -> Result<(Vec<String>, Vec<&'t str>), PushError> {
+    /// Tells the tags that lead to the image from the others, which come with what they lead to.
+    async fn look<'t>(
+        &self,
+        tags: &'t [String],
+    ) -> Result<(Vec<String>, Vec<(&'t str, Option<Digest>)>), PushError> {
         let wanted = self.shipment.top().0.digest;
         let (mut already, mut missing) = (Vec::new(), Vec::new());
         for tag in tags {
-            if self.at(tag).await? == Some(wanted) {
-                already.push(tag.clone());
-            } else {
-                missing.push(tag.as_str());
+            match self.at(tag).await? {
+                Some(found) if found == wanted => already.push(tag.clone()),
+                other => missing.push((tag.as_str(), other)),
             }
         }
         Ok((already, missing))
@@ -236,7 +256,10 @@ impl Push<'_> {
     ) -> Result<Option<Sent>, PushError> {
         let digest = descriptor.digest;
         match self.repository.has(digest).await {
-            Ok(true) => return Ok(None),
+            Ok(true) => {
+                self.progress.spare(descriptor.size);
+                return Ok(None);
+            }
             // As for manifests.
             Ok(false)
             | Err(RegistryError::Denied {
@@ -247,10 +270,11 @@ impl Push<'_> {
         let upload = self
             .repository
             .upload(digest, source.random_read(), mount, self.progress);
-        upload
-            .await
-            .map(Some)
-            .map_err(PushError::at(self.reference))
+        let sent = upload.await.map_err(PushError::at(self.reference))?;
+        if sent == Sent::Mounted {
+            self.progress.spare(descriptor.size);
+        }
+        Ok(Some(sent))
     }
 
     /// Puts a manifest under its digest.
@@ -271,28 +295,52 @@ impl Push<'_> {
         Err(PushError::of_manifest(self.reference, bytes, error))
     }
 
-    async fn tag(&self, tag: &str) -> Result<(), PushError> {
+    /// Lets a tag lead to the image, which led elsewhere or nowhere before.
+    async fn tag(&self, tag: &str, before: Option<Digest>) -> Result<(), PushError> {
         let (top, bytes) = self.shipment.top();
         let put = self
             .repository
             .put_manifest(tag, &top.media_type, bytes)
             .await;
         let Err(error) = put else {
-            return Ok(());
+            return self.moved(tag, before).await;
         };
-        if error::is_immutable(&error) {
+        let is_immutable = error::is_immutable(&error);
+        if is_immutable || error.status().is_some() {
             let found = self.at(tag).await.ok().flatten();
-            // Somebody else pushed the same meanwhile.
+            // Somebody else pushed the same meanwhile, or only the answer to an earlier attempt was lost.
             if found == Some(top.digest) {
                 return Ok(());
             }
-            return Err(PushError::Immutable {
-                reference: format!("{}:{tag}", self.reference.name()),
-                wanted: top.digest,
-                found,
-                words: error.words().to_owned(),
-            });
+            if is_immutable {
+                return Err(PushError::Immutable {
+                    reference: format!("{}:{tag}", self.reference.name()),
+                    wanted: top.digest,
+                    found,
+                    words: error.words().to_owned(),
+                });
+            }
         }
         Err(PushError::of_manifest(self.reference, bytes, error))
+    }
+
+    /// Checks that a tag leads elsewhere than before where the request may have been changed on the way: without TLS
+    /// nothing tells that it was this tag that the registry was asked to move.
+    async fn moved(&self, tag: &str, before: Option<Digest>) -> Result<(), PushError> {
+        if self.repository.is_encrypted() {
+            return Ok(());
+        }
+        let wanted = self.shipment.top().0.digest;
+        match self.repository.manifest_at(tag).await {
+            // If it leads to a third image, somebody else moved it since.
+            Ok(found) if found != Some(wanted) && found == before => Err(PushError::Astray {
+                reference: format!("{}:{tag}", self.reference.name()),
+                wanted,
+                found,
+            }),
+            // Some may push and not pull.
+            Ok(_) | Err(RegistryError::Denied { .. }) => Ok(()),
+            Err(error) => Err(PushError::at(self.reference)(error)),
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! What is pushed: an image with everything that it leads to, found and complete before the registry is asked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde::Deserialize;
 
-use super::super::layout::{BlobSource, ImagePath, Layout, LayoutError};
-use crate::oci::manifest::Document;
-use crate::oci::{Descriptor, Digest, Reference};
+use super::super::layout::{BlobSource, Companion, ImagePath, Layout, LayoutError, Parts};
+use super::Attachments;
+use crate::oci::manifest::{Document, Index};
+use crate::oci::{Descriptor, Digest, Platform, Reference};
 
 /// The annotation that names the image an image was made on.
 ///
@@ -24,6 +26,8 @@ pub struct Shipment {
     manifests: Vec<(Descriptor, Vec<u8>)>,
     top: (Descriptor, Vec<u8>),
     base: Option<Reference>,
+    companions: Vec<Companion>,
+    attachments: Attachments,
 }
 
 #[derive(Deserialize)]
@@ -41,6 +45,8 @@ impl Shipment {
             configs: BTreeMap::new(),
             manifests: Vec::new(),
             base: base_of(&bytes),
+            companions: Vec::new(),
+            attachments: Attachments::default(),
             top: (top, bytes),
         }
     }
@@ -50,13 +56,48 @@ impl Shipment {
     /// # Errors
     /// [`LayoutError`] if there is no such image, or not all of it.
     pub fn open(path: &ImagePath) -> Result<Self, LayoutError> {
+        Self::open_for(path, None)
+    }
+
+    /// The same for the image of one platform, where there is an index.
+    ///
+    /// # Errors
+    /// As [`Shipment::open`]; [`LayoutError::NotAnImage`] if there is none for the platform.
+    pub fn open_for(path: &ImagePath, platform: Option<Platform>) -> Result<Self, LayoutError> {
         let layout = Layout::open(path.path())?;
-        let (top, bytes) = layout.resolve(path.tag())?;
-        let document = layout.parsed(&top)?;
+        let (mut top, mut bytes) = layout.resolve(path.tag())?;
+        let mut document = layout.parsed(&top)?;
+        if let (Some(platform), Document::Index(index)) = (platform, &document) {
+            top = entry(index, platform, path.path())?;
+            bytes = layout.document(&top)?;
+            document = layout.parsed(&top)?;
+        }
         let mut shipment = Self::new(named(top, &document), bytes);
         let mut seen = BTreeSet::from([shipment.top.0.digest]);
         shipment.collect(&layout, &document, &mut seen, 0)?;
+        shipment.companions = layout.referrers(shipment.top.0.digest)?;
         Ok(shipment)
+    }
+
+    /// Says where it was copied from: that repository has all its blobs.
+    pub fn came_from(&mut self, reference: Reference) {
+        self.base = Some(reference);
+    }
+
+    /// Returns what a layout with it holds, without a name.
+    #[must_use]
+    pub fn parts(&self) -> Parts {
+        let mut parts = Parts::new();
+        for (descriptor, source) in self.layers.values().chain(self.configs.values()) {
+            parts.add(descriptor, source.clone());
+        }
+        for (descriptor, bytes) in self.manifests() {
+            parts.add(descriptor, bytes.to_vec());
+        }
+        for companion in &self.companions {
+            parts.attach(companion);
+        }
+        parts
     }
 
     /// Adds what a document leads to, the furthest first.
@@ -94,6 +135,16 @@ impl Shipment {
         Ok(())
     }
 
+    /// Returns the same under another manifest or index, which names the same blobs.
+    #[must_use]
+    pub fn with_top(&self, top: Descriptor, bytes: Vec<u8>) -> Self {
+        Self {
+            top: (top, bytes),
+            companions: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// Adds a layer.
     pub fn add_layer(&mut self, descriptor: &Descriptor, source: impl Into<BlobSource>) {
         self.layers
@@ -112,6 +163,32 @@ impl Shipment {
             self.base = base_of(&bytes);
         }
         self.manifests.push((descriptor, bytes));
+    }
+
+    /// Adds something that refers to the image.
+    pub fn attach(&mut self, companion: Companion) {
+        self.companions.push(companion);
+    }
+
+    /// Returns what refers to the image.
+    #[must_use]
+    pub fn companions(&self) -> &[Companion] {
+        &self.companions
+    }
+
+    /// Says what to do where what refers to the image is not taken.
+    pub fn set_attachments(&mut self, attachments: Attachments) {
+        self.attachments = attachments;
+    }
+
+    /// Returns what to do where what refers to the image is not taken.
+    pub(super) fn attachments(&self) -> Attachments {
+        self.attachments
+    }
+
+    /// Leaves out what refers to the image and for which `keep` is false.
+    pub fn retain_companions(&mut self, keep: impl Fn(&Companion) -> bool) {
+        self.companions.retain(keep);
     }
 
     /// Returns the manifest or index that tags lead to.
@@ -142,6 +219,22 @@ impl Shipment {
     pub(super) fn base(&self) -> Option<&Reference> {
         self.base.as_ref()
     }
+}
+
+/// Returns the entry of an index for a platform.
+///
+/// # Errors
+/// [`LayoutError::NotAnImage`] if there is none; `at` is for the message.
+pub(in crate::edge) fn entry(
+    index: &Index,
+    platform: Platform,
+    at: &Path,
+) -> Result<Descriptor, LayoutError> {
+    let found = index.entry(platform).cloned();
+    found.ok_or_else(|| LayoutError::NotAnImage {
+        path: at.to_owned(),
+        why: format!("it has none for {platform}"),
+    })
 }
 
 /// Returns the descriptor with the media type that the document gives itself, which registries compare.

@@ -1,11 +1,12 @@
 //! Sends a request to a registry: answers its challenge, tells its refusals apart.
 
-use reqwest::Response;
 use reqwest::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use reqwest::{Method, Response};
 
 use super::challenge;
 use super::client::{Place, Registry};
 use super::error::RegistryError;
+use super::hush::hush;
 use crate::edge::fetch::{FetchError, Request, Transport};
 
 impl Registry {
@@ -18,6 +19,8 @@ impl Registry {
         place: &Place,
         request: &Request,
     ) -> Result<Response, RegistryError> {
+        let spoken = self.spoken(transport, place).await;
+        let (place, request) = (&spoken.place(place), &spoken.request(request, place));
         let url = &request.url;
         let trusted = url.origin() == place.base.origin();
         let mut answer = if trusted {
@@ -25,14 +28,17 @@ impl Registry {
         } else {
             None
         };
-        let mut challenged = !trusted;
+        // How often the registry may still be answered.
+        let mut rounds = if trusted { 2 } else { 0 };
         loop {
-            let mut request = request.clone();
+            let mut authorized = request.clone();
             if let Some(answer) = &answer {
-                request.headers.insert(AUTHORIZATION, answer.header.clone());
+                authorized
+                    .headers
+                    .insert(AUTHORIZATION, answer.header.clone());
             }
             let response = transport
-                .send(&request)
+                .send(&authorized)
                 .await
                 .map_err(RegistryError::fetch(&place.what))?;
             let status = response.status().as_u16();
@@ -43,15 +49,28 @@ impl Registry {
             let own = response.url().origin() == place.base.origin();
             let values = response.headers().get_all(WWW_AUTHENTICATE);
             let challenge = challenge::parse(values.iter().filter_map(|value| value.to_str().ok()));
-            let refusal = transport.refusal(url, response).await;
+            let said = answer.as_ref().map(|answer| &answer.header);
+            let refusal = hush(transport.refusal(url, response).await, said);
             let (FetchError::Refused { words, .. } | FetchError::NotFound { words, .. }) = &refusal
             else {
                 return Err(RegistryError::fetch(&place.what)(refusal));
             };
             let refused = answer.as_ref().map(|answer| answer.header.clone());
-            // Once: a fresh token that is refused is not worth another one.
+            if status == 400 && own && self.speaks_https(place, words).await {
+                return Box::pin(self.ask(transport, place, request)).await;
+            }
+            // Once: a fresh token that is refused is not worth another one, but other credentials are.
+            let spent = match rounds {
+                2 => false,
+                1 => answer.as_ref().is_none_or(|answer| !answer.replaceable),
+                _ => true,
+            };
             let again = match (status, challenge) {
-                (401 | 403, _) if !own || challenged => None,
+                (401 | 403, _) if !own || spent => None,
+                // public.ecr.aws refuses HEAD on blobs whatever the token
+                // (<https://github.com/aws/containers-roadmap/issues/2671>). Whether it has expired, the GET that
+                // follows finds out.
+                (401, _) if request.method == Method::HEAD && refused.is_some() => None,
                 (401, Some(challenge)) => Some(
                     self.auth
                         .answer(transport, place, challenge, refused.as_ref())
@@ -71,7 +90,7 @@ impl Registry {
                 _ => None,
             };
             if again.is_some() {
-                (answer, challenged) = (again, true);
+                (answer, rounds) = (again, rounds - 1);
                 continue;
             }
             return Err(match (status, refusal) {

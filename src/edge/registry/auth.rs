@@ -13,10 +13,12 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
+use super::amazon::{Amazon, Ecr};
 use super::challenge::Challenge;
 use super::client::{Access, Place};
 use super::credentials::{Credential, Credentials, Found};
 use super::error::RegistryError;
+use super::hush::hush;
 use super::realm::realm_url;
 use crate::edge::blocking::blocking;
 use crate::edge::fetch::{FetchError, Request, Transport, document, retrying, shown};
@@ -31,6 +33,7 @@ const TOKEN_MARGIN: Duration = Duration::from_secs(10);
 /// Knows how each registry wants to be asked.
 pub(super) struct Auth {
     credentials: Credentials,
+    amazon: Amazon,
     // Held while a token is fetched, so that many transfers that begin at once need one token.
     state: Mutex<State>,
 }
@@ -39,7 +42,8 @@ pub(super) struct Auth {
 struct State {
     /// What a registry asked for last, by host and repository; by host alone where the scope names no repository.
     asked: BTreeMap<(String, String), Challenge>,
-    tokens: BTreeMap<(String, Challenge), Token>,
+    /// By host too: what is for one is never sent to another.
+    tokens: BTreeMap<(String, Challenge, Access), Token>,
 }
 
 struct Token {
@@ -55,6 +59,8 @@ pub(super) struct Answer {
     pub(super) anonymous: bool,
     /// What went wrong in looking for one.
     pub(super) trouble: Vec<String>,
+    /// Whether there are others, should these be refused.
+    pub(super) replaceable: bool,
 }
 
 impl fmt::Debug for Auth {
@@ -74,6 +80,7 @@ impl Auth {
     pub(super) fn new(credentials: Credentials) -> Self {
         Self {
             credentials,
+            amazon: Amazon::default(),
             state: Mutex::default(),
         }
     }
@@ -143,7 +150,13 @@ impl Auth {
         challenge: Challenge,
         refused: Option<&HeaderValue>,
     ) -> Result<Answer, RegistryError> {
-        let key = (place.host.clone(), challenge.clone());
+        let ecr = self.amazons(transport, place);
+        // Who pulls from public.ecr.aws does so as nobody; the same challenge is answered otherwise to push.
+        let access = match ecr {
+            Some(Ecr::Public) => Access::Push,
+            _ => Access::Pull,
+        };
+        let key = (place.host.clone(), challenge.clone(), access);
         if let Some(token) = state.tokens.get(&key)
             // Another transfer may have replaced the refused one meanwhile.
             && refused != Some(&token.answer.header)
@@ -151,23 +164,18 @@ impl Auth {
         {
             return Ok(token.answer.clone());
         }
-        let found = self.find(place).await;
-        let token = match &challenge {
-            Challenge::Basic => basic(place, found, refused)?,
-            Challenge::Bearer {
-                realm,
-                service,
-                scope,
-            } => {
-                mint(
-                    transport,
-                    place,
-                    found,
-                    realm,
-                    service.as_deref(),
-                    scope.as_deref(),
-                )
-                .await?
+        let found = self.find(transport, place).await;
+        let token = match ecr.filter(|_| !found.given) {
+            None => token(transport, place, &challenge, found, refused).await?,
+            Some(ecr) => {
+                let mut trouble = found.trouble.clone();
+                match kept(transport, place, &challenge, found, refused, &mut trouble).await? {
+                    Some(token) => token,
+                    None => {
+                        self.from_aws(transport, place, &challenge, &ecr, trouble)
+                            .await?
+                    }
+                }
             }
         };
         let answer = token.answer.clone();
@@ -175,13 +183,114 @@ impl Auth {
         Ok(answer)
     }
 
-    async fn find(&self, place: &Place) -> Found {
+    /// Returns whose registry it is, if AWS is to be asked for a password.
+    fn amazons(&self, transport: &Transport, place: &Place) -> Option<Ecr> {
+        if !self.credentials.asks_aws() || !may_send(transport, place) {
+            return None;
+        }
+        match Ecr::of(&place.host)? {
+            // Anybody may pull, and most machines have no AWS credentials to look for.
+            Ecr::Public if place.access == Access::Pull => None,
+            ecr => Some(ecr),
+        }
+    }
+
+    async fn from_aws(
+        &self,
+        transport: &Transport,
+        place: &Place,
+        challenge: &Challenge,
+        ecr: &Ecr,
+        trouble: Vec<String>,
+    ) -> Result<Token, RegistryError> {
+        let password = match self.amazon.password(transport, ecr).await {
+            Ok(password) => password,
+            Err(error) => {
+                return Err(RegistryError::Amazon {
+                    what: place.what.clone(),
+                    host: place.host.clone(),
+                    error,
+                    trouble,
+                });
+            }
+        };
+        let found = Found {
+            credential: Some(password.credential),
+            trouble,
+            ..Found::default()
+        };
+        let token = token(transport, place, challenge, found, None).await?;
+        Ok(Token {
+            expires: token.expires.min(password.expires),
+            ..token
+        })
+    }
+
+    async fn find(&self, transport: &Transport, place: &Place) -> Found {
+        if !may_send(transport, place) {
+            return Found {
+                trouble: vec!["no password is sent over plain http".to_owned()],
+                ..Found::default()
+            };
+        }
         let (credentials, host, repository) = (
             self.credentials.clone(),
             place.host.clone(),
             place.repository.clone(),
         );
         blocking(move || credentials.find(&host, &repository)).await
+    }
+}
+
+/// Tells whether credentials may be sent: by https, or to this machine, or where somebody asked for it.
+fn may_send(transport: &Transport, place: &Place) -> bool {
+    place.base.scheme() == "https" || transport.is_insecure(&place.base)
+}
+
+/// Returns the token for what a file holds; none if it holds nothing, or what is not good any more.
+async fn kept(
+    transport: &Transport,
+    place: &Place,
+    challenge: &Challenge,
+    found: Found,
+    refused: Option<&HeaderValue>,
+    trouble: &mut Vec<String>,
+) -> Result<Option<Token>, RegistryError> {
+    if found.credential.is_none() {
+        return Ok(None);
+    }
+    match token(transport, place, challenge, found, refused).await {
+        Ok(mut token) => {
+            token.answer.replaceable = true;
+            Ok(Some(token))
+        }
+        // What `docker login` left there ends after 12 hours.
+        Err(RegistryError::Denied { .. }) => {
+            trouble.push("the credentials that a file or helper holds are refused".to_owned());
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Answers a challenge with what was found.
+async fn token(
+    transport: &Transport,
+    place: &Place,
+    challenge: &Challenge,
+    found: Found,
+    refused: Option<&HeaderValue>,
+) -> Result<Token, RegistryError> {
+    match challenge {
+        Challenge::Basic => basic(place, found, refused),
+        Challenge::Bearer {
+            realm,
+            service,
+            scope,
+        } => {
+            let (service, scope) = (service.as_deref(), scope.as_deref());
+            mint(transport, place, found, realm, service, scope).await
+        }
     }
 }
 
@@ -235,6 +344,7 @@ fn basic(
                     header,
                     anonymous: false,
                     trouble: Vec::new(),
+                    replaceable: false,
                 },
                 expires: Instant::now() + far,
             })
@@ -305,6 +415,10 @@ async fn mint(
             }
         }
     }
+    let secret = match &found.credential {
+        Some(Credential::Identity(secret)) => sensitive(&format!("Identity {secret}")),
+        _ => request.headers.get(AUTHORIZATION).cloned(),
+    };
     let (request, where_) = (&request, &shown(&request.url));
     let body = retrying(transport.patience(), |_| async move {
         let response = transport.send(request).await?;
@@ -312,6 +426,7 @@ async fn mint(
         document(response, where_, TOKEN_LIMIT, transport.patience()).await
     })
     .await
+    .map_err(|error| hush(error, secret.as_ref()))
     .map_err(|error| match error.root() {
         FetchError::Refused {
             status: 400 | 401,
@@ -348,6 +463,7 @@ async fn mint(
         header,
         anonymous: found.credential.is_none(),
         trouble: found.trouble,
+        replaceable: false,
     };
     Ok(Token {
         answer,

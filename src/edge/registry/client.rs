@@ -14,6 +14,7 @@ use url::Url;
 use super::auth::Auth;
 use super::credentials::Credentials;
 use super::error::RegistryError;
+use super::scheme::Schemes;
 use crate::edge::fetch::{
     Expected, FetchError, Fetcher, Request, Transport, authority, document, from_store, into_store,
     registry_mirror, retrying, shown,
@@ -31,6 +32,7 @@ pub(crate) const MANIFEST_LIMIT: u64 = 4 * 1024 * 1024;
 pub struct Registry {
     pub(super) fetcher: Fetcher,
     pub(super) auth: Arc<Auth>,
+    pub(super) schemes: Arc<Schemes>,
 }
 
 /// Where a repository is asked for.
@@ -49,7 +51,7 @@ pub(super) struct Place {
 }
 
 /// What a token must allow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Access {
     Pull,
     Push,
@@ -62,6 +64,7 @@ impl Registry {
         Self {
             fetcher,
             auth: Arc::new(Auth::new(credentials)),
+            schemes: Arc::default(),
         }
     }
 
@@ -197,7 +200,11 @@ impl Registry {
     }
 
     /// Finds out whom to ask for a repository, and by http or https.
-    fn place(&self, reference: &Reference, what: String) -> Result<Place, RegistryError> {
+    pub(super) fn place(
+        &self,
+        reference: &Reference,
+        what: String,
+    ) -> Result<Place, RegistryError> {
         let mirror = registry_mirror(self.fetcher.mirrors(), reference.registry());
         self.place_at(reference, what, mirror)
     }

@@ -35,17 +35,20 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// A credential given for one host, and the files that hold others, in the order in which they are asked.
+/// A credential given for one host, the files that hold others, and AWS, in the order in which they are asked.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
     given: Option<(String, Credential)>,
     files: Vec<PathBuf>,
+    aws: bool,
 }
 
 /// What a search found.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) credential: Option<Credential>,
+    /// Whether it was given for this host, so that no other will do.
+    pub(crate) given: bool,
     /// What went wrong on the way, for the message if the registry then refuses.
     pub(crate) trouble: Vec<String>,
 }
@@ -83,10 +86,13 @@ impl Credentials {
     /// Uses these files, the first first.
     #[must_use]
     pub fn from_files(files: Vec<PathBuf>) -> Self {
-        Self { given: None, files }
+        Self {
+            files,
+            ..Self::default()
+        }
     }
 
-    /// Uses the files of podman and skopeo, then Docker's; `variable` looks up the environment.
+    /// Uses the files of podman and skopeo, then Docker's, then AWS for ECR; `variable` looks up the environment.
     ///
     /// `$REGISTRY_AUTH_FILE` alone if set; else `$XDG_RUNTIME_DIR/containers/auth.json`,
     /// `$XDG_CONFIG_HOME/containers/auth.json` and `$DOCKER_CONFIG/config.json` with the usual defaults.
@@ -98,7 +104,7 @@ impl Credentials {
                 .map(PathBuf::from)
         };
         if let Some(file) = set("REGISTRY_AUTH_FILE") {
-            return Self::from_files(vec![file]);
+            return Self::from_files(vec![file]).with_aws();
         }
         let home = set("HOME");
         let below = |dir: &str| home.as_ref().map(|home| home.join(dir));
@@ -111,7 +117,23 @@ impl Credentials {
                 .or_else(|| below(".docker"))
                 .map(|dir| dir.join("config.json")),
         ];
-        Self::from_files(files.into_iter().flatten().collect())
+        Self::from_files(files.into_iter().flatten().collect()).with_aws()
+    }
+
+    /// Asks AWS for passwords of ECR's registries where nothing else has one.
+    #[must_use]
+    pub fn with_aws(self) -> Self {
+        Self { aws: true, ..self }
+    }
+
+    /// Returns the files, in the order in which they are asked; the last is Docker's, or the only one.
+    pub(super) fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// Tells whether AWS may be asked.
+    pub(super) fn asks_aws(&self) -> bool {
+        self.aws
     }
 
     /// Uses this one for `host` before any file is asked; other hosts never see it.
@@ -132,6 +154,7 @@ impl Credentials {
             && (given == host || (is_hub(given) && is_hub(host)))
         {
             found.credential = Some(credential.clone());
+            found.given = true;
             return found;
         }
         for path in &self.files {
@@ -210,7 +233,7 @@ impl AuthFile {
 }
 
 /// Returns the host of a key such as `host`, `host/namespace` or `https://host/v1/`.
-fn key_host(key: &str) -> &str {
+pub(super) fn key_host(key: &str) -> &str {
     key_name(key).split('/').next().unwrap_or_default()
 }
 

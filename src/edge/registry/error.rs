@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::amazon::AmazonError;
 use crate::diagnose::{Class, Diagnose};
 use crate::edge::fetch::{FetchError, Retry, Retryable};
 use crate::edge::store::StoreError;
@@ -33,6 +34,18 @@ pub enum RegistryError {
         /// What the host said.
         words: String,
         /// What went wrong in looking for credentials.
+        trouble: Vec<String>,
+    },
+    /// AWS gives no password for this registry of its own.
+    #[error("{what}: no credentials for {host}: {error}{}", listed(trouble))]
+    Amazon {
+        /// The image or blob.
+        what: String,
+        /// The registry.
+        host: String,
+        /// Why not.
+        error: AmazonError,
+        /// What went wrong with other credentials.
         trouble: Vec<String>,
     },
     /// The registry sends to a token service that must not see credentials.
@@ -119,6 +132,14 @@ pub enum RegistryError {
         /// The digest in its answer.
         said: String,
     },
+    /// The list of what refers to an image cannot be read or written.
+    #[error("{what}: the list of what refers to it: {why}")]
+    List {
+        /// The image.
+        what: String,
+        /// What is wrong with the list.
+        why: String,
+    },
     /// What is to be sent cannot be read.
     #[error("{what}: cannot read what is to be sent: {source}")]
     Read {
@@ -168,10 +189,12 @@ impl RegistryError {
 
     /// Adds the registry's own words to a refusal that has none.
     pub(super) fn saying(mut self, said: &str) -> Self {
-        if let Self::Denied { words, .. } = &mut self
-            && words.is_empty()
-        {
-            said.clone_into(words);
+        match &mut self {
+            Self::Denied { words, .. } if words.is_empty() => said.clone_into(words),
+            Self::Amazon { trouble, .. } if !said.is_empty() => {
+                trouble.push(format!("the registry said: {said}"));
+            }
+            _ => {}
         }
         self
     }
@@ -231,9 +254,11 @@ impl Diagnose for RegistryError {
         match self {
             Self::NotFound { .. }
             | Self::Denied { .. }
+            | Self::Amazon { .. }
             | Self::Realm { .. }
             | Self::Token { .. }
             | Self::Location { .. }
+            | Self::List { .. }
             | Self::Session { .. } => Class::Unavailable,
             Self::Read { .. } => Class::Usage,
             Self::Digest { .. }
@@ -251,7 +276,10 @@ impl Diagnose for RegistryError {
             Self::NotFound { .. } => {
                 Some("check the spelling of the repository and tag; some registries answer so when a login is missing".to_owned())
             }
-            Self::Denied { host, .. } => Some(format!("log in first, for example: docker login {host}")),
+            Self::Denied { host, .. } => Some(format!(
+                "log in first: imgbuild login {host} --username NAME --password-stdin"
+            )),
+            Self::Amazon { error, .. } => error.hint(),
             Self::Changed { .. } => Some(
                 "the file was damaged after it was written; build the image again".to_owned(),
             ),

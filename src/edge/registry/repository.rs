@@ -2,6 +2,7 @@
 //!
 //! <https://github.com/opencontainers/distribution-spec/blob/main/spec.md#push>
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use reqwest::Method;
@@ -18,6 +19,8 @@ pub struct Repository {
     pub(super) registry: Registry,
     place: Place,
     name: String,
+    /// Whether GET has told what HEAD did not: it is then not tried any more.
+    is_deaf_to_head: Arc<AtomicBool>,
 }
 
 /// Another repository of the same registry that may have some of the blobs.
@@ -58,6 +61,7 @@ impl Registry {
             registry: self.clone(),
             place: self.own_place(reference, reference.name())?,
             name: reference.name(),
+            is_deaf_to_head: Arc::default(),
         })
     }
 }
@@ -70,6 +74,12 @@ impl Repository {
             what: format!("{}{separator}{what}", self.name),
             ..self.place.clone()
         }
+    }
+
+    /// Tells whether what is asked arrives as it was sent, or not at all.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.place.base.scheme() == "https"
     }
 
     /// Tells whether the repository has a blob.
@@ -87,24 +97,28 @@ impl Repository {
         let url = &place.url(&["blobs", &digest.to_string()]);
         let transport = self.registry.transport(place, url)?;
         retrying(transport.patience(), |_| async move {
-            let head = Request::new(Method::HEAD, url.clone());
-            match self.registry.ask(transport, place, &head).await {
-                Ok(_) => return Ok(true),
-                Err(RegistryError::NotFound { .. }) => return Ok(false),
-                Err(error) if error.retry() != Retry::No => return Err(error),
-                // public.ecr.aws answers HEAD with 401 even to a valid token
-                // (<https://github.com/aws/containers-roadmap/issues/2671>), and an object store behind a redirect
-                // may want the method that was signed. A refusal of GET also comes with words.
-                Err(_) => {}
+            if !self.is_deaf_to_head.load(Ordering::Relaxed) {
+                let head = Request::new(Method::HEAD, url.clone());
+                match self.registry.ask(transport, place, &head).await {
+                    Ok(_) => return Ok(true),
+                    Err(RegistryError::NotFound { .. }) => return Ok(false),
+                    Err(error) if error.retry() != Retry::No => return Err(error),
+                    // public.ecr.aws answers HEAD with 401 even to a valid token
+                    // (<https://github.com/aws/containers-roadmap/issues/2671>), and an object store behind a redirect
+                    // may want the method that was signed. A refusal of GET also comes with words.
+                    Err(_) => {}
+                }
             }
             let mut get = Request::get(url.clone());
             get.headers
                 .insert(RANGE, HeaderValue::from_static("bytes=0-0"));
-            match self.registry.ask(transport, place, &get).await {
-                Ok(_) => Ok(true),
-                Err(RegistryError::NotFound { .. }) => Ok(false),
-                Err(error) => Err(error),
-            }
+            let has = match self.registry.ask(transport, place, &get).await {
+                Ok(_) => true,
+                Err(RegistryError::NotFound { .. }) => false,
+                Err(error) => return Err(error),
+            };
+            self.is_deaf_to_head.store(true, Ordering::Relaxed);
+            Ok(has)
         })
         .await
     }
@@ -151,6 +165,16 @@ impl Repository {
         media_type: &str,
         bytes: &[u8],
     ) -> Result<(), RegistryError> {
+        self.put(identifier, media_type, bytes).await.map(|_| ())
+    }
+
+    /// The same; returns the `subject` of the manifest, if the registry says that it understood it.
+    pub(super) async fn put(
+        &self,
+        identifier: &str,
+        media_type: &str,
+        bytes: &[u8],
+    ) -> Result<Option<String>, RegistryError> {
         let place = &self.place(identifier);
         let url = place.url(&["manifests", identifier]);
         let transport = self.registry.transport(place, &url)?;
@@ -160,13 +184,11 @@ impl Repository {
         let _slot = self.registry.fetcher.slot().await;
         retrying(transport.patience(), |_| async move {
             let response = self.registry.ask(transport, place, request).await?;
-            let said = response
-                .headers()
-                .get("docker-content-digest")
-                .and_then(|value| value.to_str().ok());
+            let header = |name| response.headers().get(name)?.to_str().ok();
+            let said = header("docker-content-digest");
             // Other algorithms than SHA-256 are another name of the same bytes.
             match said.filter(|said| said.starts_with("sha256:") && **said != wanted.to_string()) {
-                None => Ok(()),
+                None => Ok(header("oci-subject").map(str::to_owned)),
                 Some(said) => Err(RegistryError::Stored {
                     what: place.what.clone(),
                     wanted,

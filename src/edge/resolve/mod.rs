@@ -124,6 +124,7 @@ fn assemble(
     let mut repositories = Vec::new();
     let mut keys = BTreeMap::new();
     let mut rpms: BTreeMap<(String, String, Digest), lock::Rpm> = BTreeMap::new();
+    let mut erased: BTreeMap<(String, String), lock::Erased> = BTreeMap::new();
     let mut scriptlets = BTreeSet::new();
     for (_, part) in parts {
         repositories.extend(part.repositories);
@@ -133,6 +134,18 @@ fn assemble(
                 .map(|key| (key.fingerprint.clone(), key)),
         );
         scriptlets.extend(part.scriptlets);
+        for gone in part.erased {
+            let at = (gone.name.clone(), gone.nevra());
+            match erased.get_mut(&at) {
+                Some(same) => {
+                    same.builder.extend(gone.builder);
+                    same.runtime.extend(gone.runtime);
+                }
+                None => {
+                    erased.insert(at, gone);
+                }
+            }
+        }
         for rpm in part.rpms {
             let at = (rpm.name.clone(), rpm.arch.clone(), rpm.digest);
             match rpms.get_mut(&at) {
@@ -160,6 +173,7 @@ fn assemble(
         repositories,
         keys: keys.into_values().collect(),
         rpms: rpms.into_values().collect(),
+        erased: erased.into_values().collect(),
         scriptlets: scriptlets.into_iter().collect(),
         wheels,
     }

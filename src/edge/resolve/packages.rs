@@ -14,7 +14,7 @@ use crate::edge::project::Project;
 use crate::lock::{self, Lock};
 use crate::oci::{Digest, Platform};
 use crate::recipe::{PythonSection, Recipe, Stage};
-use crate::rpm::effects::{self, Arriving};
+use crate::rpm::effects::{self, Transaction};
 use crate::rpm::file::PackageFile;
 use crate::rpm::header::Header;
 use crate::rpm::package::Package;
@@ -26,6 +26,7 @@ pub(super) struct Part {
     pub(super) repositories: Vec<lock::Repository>,
     pub(super) keys: Vec<lock::Key>,
     pub(super) rpms: Vec<lock::Rpm>,
+    pub(super) erased: Vec<lock::Erased>,
     pub(super) scriptlets: Vec<lock::Scriptlet>,
     /// When the newest package was built, seconds since 1970 UTC.
     pub(super) newest: i64,
@@ -95,7 +96,7 @@ pub(super) async fn resolve(
     let stages = [Stage::Builder, Stage::Runtime];
     if stages
         .iter()
-        .all(|&stage| recipe.packages(stage).is_empty())
+        .all(|&stage| recipe.stage(stage).is_empty())
     {
         return Ok(Part {
             runtime: installed,
@@ -110,6 +111,7 @@ pub(super) async fn resolve(
 
     let mut chosen: BTreeMap<Digest, Chosen> = BTreeMap::new();
     let mut runtime = installed.clone();
+    let mut erased: BTreeMap<Stage, Vec<Package>> = BTreeMap::new();
     for (stage, request) in stages.into_iter().zip(&requests) {
         let solution = match solve::solve(&installed, &pinned, request) {
             // A new request may need something newer than what is pinned.
@@ -127,6 +129,13 @@ pub(super) async fn resolve(
                 met.request
             ));
         }
+        erased.insert(
+            stage,
+            solution.erase.iter().copied().cloned().collect(),
+        );
+        if stage == Stage::Runtime {
+            runtime.retain(|package| !solution.erase.contains(&package));
+        }
         for picked in &solution.install {
             let (digest, url) = opened.place_of(picked.package)?;
             let entry = chosen.entry(digest).or_insert_with(|| Chosen {
@@ -142,12 +151,22 @@ pub(super) async fn resolve(
             }
         }
     }
-    pin(recipe, platform, opened, &chosen, &headers, runtime, edges).await
+    let (part, files) = pin(platform, opened, &chosen, edges).await?;
+    Ok(Part {
+        erased: erasures(&erased, platform),
+        scriptlets: scriptlets(recipe, &headers, &files, &erased)?,
+        runtime,
+        ..part
+    })
 }
 
 fn request(recipe: &Recipe, platform: Platform, stage: Stage) -> Request {
     let mut request = Request::new(platform.arch.rpm(), recipe.packages(stage));
+    let section = recipe.stage(stage);
+    request.upgrade.clone_from(&section.upgrade);
+    request.replace.clone_from(&section.replace);
     request.exclude.clone_from(&recipe.rpm.exclude);
+    request.prefer.clone_from(&recipe.rpm.prefer);
     request.weak = if recipe.rpm.weak_dependencies {
         Weak::Install
     } else {
@@ -205,16 +224,13 @@ fn wanted_by(why: &Why) -> String {
     }
 }
 
-/// Fetches the chosen packages, verifies their signatures and lists their scriptlets.
+/// Fetches the chosen packages and verifies their signatures; returns them by stage, too.
 async fn pin(
-    recipe: &Recipe,
     platform: Platform,
     opened: Opened,
     chosen: &BTreeMap<Digest, Chosen>,
-    base: &[Header],
-    runtime: Vec<Package>,
     edges: &Edges<'_>,
-) -> Result<Part, ResolveError> {
+) -> Result<(Part, BTreeMap<Stage, Vec<PackageFile>>), ResolveError> {
     let inputs = chosen.iter().map(|(&digest, chosen)| Input {
         what: format!("{}.rpm", chosen.package.nevra()),
         urls: vec![chosen.url.clone()],
@@ -226,10 +242,7 @@ async fn pin(
         .fetch_all(edges.store, inputs.collect(), edges.progress)
         .await?;
 
-    let mut part = Part {
-        runtime,
-        ..Part::default()
-    };
+    let mut part = Part::default();
     let mut signers = BTreeSet::new();
     let mut files: BTreeMap<Stage, Vec<PackageFile>> = BTreeMap::new();
     for ((&digest, chosen), blob) in chosen.iter().zip(&blobs) {
@@ -276,9 +289,31 @@ async fn pin(
             files.entry(stage).or_default().push(file.clone());
         }
     }
-    part.scriptlets = scriptlets(recipe, base, &files)?;
     (part.repositories, part.keys) = opened.finish(&signers);
-    Ok(part)
+    Ok((part, files))
+}
+
+/// Returns what a lock says of the packages of the base that go.
+fn erasures(erased: &BTreeMap<Stage, Vec<Package>>, platform: Platform) -> Vec<lock::Erased> {
+    let mut out: BTreeMap<String, lock::Erased> = BTreeMap::new();
+    for (stage, packages) in erased {
+        for package in packages {
+            let entry = out
+                .entry(package.nevra().to_string())
+                .or_insert_with(|| lock::Erased {
+                    name: package.name.to_string(),
+                    evr: package.evr.to_string(),
+                    arch: package.arch.to_string(),
+                    builder: BTreeSet::new(),
+                    runtime: BTreeSet::new(),
+                });
+            match stage {
+                Stage::Builder => entry.builder.insert(platform),
+                Stage::Runtime => entry.runtime.insert(platform),
+            };
+        }
+    }
+    out.into_values().collect()
 }
 
 /// Lists what would run, and stops at what nobody knows.
@@ -286,19 +321,17 @@ fn scriptlets(
     recipe: &Recipe,
     base: &[Header],
     files: &BTreeMap<Stage, Vec<PackageFile>>,
+    erased: &BTreeMap<Stage, Vec<Package>>,
 ) -> Result<Vec<lock::Scriptlet>, ResolveError> {
     let acknowledged: BTreeSet<String> = recipe.rpm.scriptlets.keys().cloned().collect();
-    let staying: Vec<&Header> = base.iter().collect();
     let mut out = BTreeSet::new();
-    for files in files.values() {
-        let arriving: Vec<Arriving<'_>> = files
-            .iter()
-            .map(|file| Arriving {
-                header: file.header(),
-                upgrades: false,
-            })
-            .collect();
-        let scriptlets = effects::inventory(&arriving, &staying, &[]);
+    for (stage, erased) in erased {
+        let gone: BTreeSet<String> = erased.iter().map(|p| p.nevra().to_string()).collect();
+        let arriving = files.get(stage).into_iter().flatten();
+        let arriving = arriving.map(PackageFile::header).collect();
+        let transaction =
+            Transaction::new(base, arriving, |header| gone.contains(&header.nevra()));
+        let scriptlets = transaction.scriptlets();
         effects::check(&scriptlets, &acknowledged)?;
         out.extend(scriptlets.iter().map(as_locked));
     }

@@ -68,11 +68,18 @@ impl Update {
     /// # Errors
     /// [`UpdateError`] for the first that does not: taking it for nothing would look like "nothing newer is there".
     pub fn check(&self, lock: &Lock, recipe: &Recipe) -> Result<(), UpdateError> {
-        let requested = [Stage::Builder, Stage::Runtime].map(|stage| recipe.packages(stage));
+        let stages = [Stage::Builder, Stage::Runtime];
+        let mut requested: Vec<String> = Vec::new();
+        for stage in stages {
+            requested.extend(recipe.packages(stage));
+            let section = recipe.stage(stage);
+            requested.extend(section.upgrade.iter().cloned());
+            requested.extend(section.replace.values().cloned());
+        }
         let known: BTreeSet<&str> = ["base", "rpm", "python"]
             .into_iter()
             .chain(lock.rpms.iter().map(|rpm| rpm.name.as_str()))
-            .chain(requested.into_iter().flatten().map(String::as_str))
+            .chain(requested.iter().map(String::as_str))
             .collect();
         let Some(name) = self
             .names

@@ -59,7 +59,7 @@ impl Store {
         if kind.is_empty() || !kind.bytes().all(valid) {
             return Err(StoreError::Kind(kind.to_owned()));
         }
-        Ok(self.root.join("derived").join(kind).join(key.hex()))
+        Ok(self.work.join("derived").join(kind).join(key.hex()))
     }
 
     /// Two rounds, so that nobody makes the seal of longer bytes from that of shorter ones, as with HMAC.

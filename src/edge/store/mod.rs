@@ -35,6 +35,8 @@ const STALE: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Clone, Debug)]
 pub struct Store {
     root: Arc<Path>,
+    /// Where derived data and files without a name are: `root`, unless the store is used apart.
+    work: Arc<Path>,
     /// Goes into every seal of derived data.
     secret: [u8; 32],
 }
@@ -140,8 +142,10 @@ impl Store {
         for below in ["blobs", "blobs/sha256", "derived", "tmp"] {
             make_dir(&root.join(below))?;
         }
+        let root: Arc<Path> = root.into();
         let store = Self {
-            root: root.into(),
+            work: Arc::clone(&root),
+            root,
             secret: [0; 32],
         };
         store.sweep();
@@ -155,6 +159,31 @@ impl Store {
     #[must_use]
     pub fn sealed_with(self, secret: [u8; 32]) -> Self {
         Self { secret, ..self }
+    }
+
+    /// Returns the same blobs, with derived data and temporary files in `dir`: nothing that was ever computed of them is
+    /// believed, and nothing that is computed now stays.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`] if the folders cannot be made.
+    pub fn apart(&self, dir: &Path) -> Result<Self, StoreError> {
+        for below in ["derived", "tmp"] {
+            make_dir(&dir.join(below))?;
+        }
+        Ok(Self {
+            work: dir.into(),
+            ..self.clone()
+        })
+    }
+
+    /// Makes a folder in the cache that is gone with the returned value.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn scratch(&self) -> Result<tempfile::TempDir, StoreError> {
+        let tmp = self.root.join("tmp");
+        let scratch = tempfile::Builder::new().prefix("scratch-").tempdir_in(&tmp);
+        Ok(scratch.map_err(DiskError::at("make a folder in", &tmp))?)
     }
 
     /// Returns the folder of the cache.
@@ -266,7 +295,7 @@ impl Store {
     }
 
     fn tmp(&self) -> PathBuf {
-        self.root.join("tmp")
+        self.work.join("tmp")
     }
 
     /// Removes what killed processes left in `tmp/`. Failing to is nobody's trouble.
@@ -281,7 +310,7 @@ impl Store {
                 .ok()
                 .and_then(|at| at.elapsed().ok());
             if age.is_some_and(|age| age > STALE) {
-                let _ = fs::remove_file(entry.path());
+                let _ = fs::remove_file(entry.path()).or_else(|_| fs::remove_dir_all(entry.path()));
             }
         }
     }

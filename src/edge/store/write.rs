@@ -115,18 +115,18 @@ pub(super) fn set_owner_only(file: &File, path: &Path) -> Result<(), DiskError> 
         .map_err(DiskError::at("set the mode of", path))
 }
 
-/// Flushes to the disk, then renames: after a power cut a name must not lead to zeros.
+/// Gives the file its name.
+///
+/// Without waiting for the disk: should a power cut leave zeros under the name, they are no danger, as blobs are hashed
+/// again before they are used.
 fn persist(
     file: BufWriter<File>,
     temp: TempPath,
     to: &Path,
     written: u64,
 ) -> Result<(), DiskError> {
-    let file = file
-        .into_inner()
+    file.into_inner()
         .map_err(|error| DiskError::after("write", &temp, written)(error.into_error()))?;
-    file.sync_data()
-        .map_err(DiskError::after("write", &temp, written))?;
     temp.persist(to)
         .map_err(|error| DiskError::at("rename into", to)(error.error))
 }

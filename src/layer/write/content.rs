@@ -18,7 +18,7 @@ pub(super) fn copy(
     wanted: &Content,
     contents: &Contents,
     cutter: &mut Cutter,
-    feed: &mut Feed,
+    feed: &mut Feed<'_>,
 ) -> Result<(), Halt> {
     let wrong_size = |found| {
         Err(Halt::Failed(WriteError::ContentSize {

@@ -4,18 +4,20 @@
 //! assemble ──▶ chunks ─┬─▶ compress × threads ─▶ in order ─▶ SHA-256 = digest ─▶ sink
 //!                      └─▶ SHA-256 = diff_id
 //! ```
-//! All queues are bounded, so memory depends on the number of threads and not on the layer. The bytes depend on
-//! the tree, its contents and the codec alone.
+//! The threads that compress belong to a [`Press`], which layers written at the same time share. It bounds how many
+//! chunks there are, so memory depends on the number of threads and not on the layers. The bytes depend on the tree,
+//! its contents and the codec alone.
 
 mod content;
 mod order;
 mod pipeline;
+mod press;
 
 use std::io::{self, Write};
 
 use super::class_of_io;
+use super::codec::WalkError;
 use super::codec::cut::{Cutter, has_own_chunks};
-use super::codec::{Codec, WalkError};
 use super::content::{Content, Contents};
 use super::path::LayerPath;
 use super::tar::write::{END, header};
@@ -23,6 +25,8 @@ use super::tar::{padding, write::EntryError};
 use super::tree::Tree;
 use crate::diagnose::{Class, Diagnose};
 use crate::oci::{DiffId, Digest};
+
+pub use press::Press;
 
 use order::Planned;
 use pipeline::{Feed, Halt};
@@ -38,15 +42,6 @@ pub struct Layer {
     pub size: u64,
     /// Media type of the blob.
     pub media_type: &'static str,
-}
-
-/// How a layer is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WriteOptions {
-    /// Compression; decides the bytes.
-    pub codec: Codec,
-    /// How many threads compress; never decides a byte. 0 counts as 1.
-    pub threads: usize,
 }
 
 /// Why a layer cannot be written.
@@ -180,15 +175,15 @@ impl Diagnose for WriteError {
 pub fn write_layer(
     tree: &Tree,
     contents: &Contents,
-    options: &WriteOptions,
+    press: &Press,
     sink: &mut (dyn Write + Send),
 ) -> Result<Layer, WriteError> {
     let plan = order::plan(tree)?;
-    pipeline::run(options, sink, |feed| assemble(&plan, contents, feed))
+    pipeline::run(press, sink, |feed| assemble(&plan, contents, feed))
 }
 
 /// Feeds the tar of `plan`, cut into chunks.
-fn assemble(plan: &[Planned<'_>], contents: &Contents, feed: &mut Feed) -> Result<(), Halt> {
+fn assemble(plan: &[Planned<'_>], contents: &Contents, feed: &mut Feed<'_>) -> Result<(), Halt> {
     let mut cutter = Cutter::default();
     let mut buffer = Vec::new();
     for Planned { entry, content } in plan {
@@ -213,7 +208,7 @@ fn assemble(plan: &[Planned<'_>], contents: &Contents, feed: &mut Feed) -> Resul
     feed.send(cutter.cut())
 }
 
-fn push(mut bytes: &[u8], cutter: &mut Cutter, feed: &mut Feed) -> Result<(), Halt> {
+fn push(mut bytes: &[u8], cutter: &mut Cutter, feed: &mut Feed<'_>) -> Result<(), Halt> {
     while !bytes.is_empty() {
         let room = cutter.room(bytes.len() as u64);
         let (now, rest) = bytes.split_at(room.len());

@@ -1,16 +1,18 @@
-//! Threads that hash and compress chunks while more are made, and bring them back in order.
+//! Assembles, hashes and writes a layer at once, while the press compresses its chunks.
 //!
 //! Order comes from a queue of places: for every chunk its maker puts the receiving end of a one-shot channel into
-//! it, and whichever worker compresses the chunk answers there. When any part fails it drops its ends of the
-//! channels; whoever talks to it then stops too, so nothing waits for ever.
+//! it, and whichever thread compresses the chunk answers there. When any part fails it drops its ends of the
+//! channels; whoever talks to it then stops too, so nothing waits for ever. The queues need no bound of their own, as
+//! the press has room for so many chunks only.
 
 use std::io::{self, Write};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread;
 
-use super::{Layer, WriteError, WriteOptions};
-use crate::layer::codec::{CompressedChunk, Encoder, GZIP_HEADER, Trailer, WalkError};
+use super::press::{Chunk, Compressed, Press};
+use super::{Layer, WriteError};
+use crate::layer::codec::{GZIP_HEADER, Trailer};
 use crate::oci::{DiffId, Digest, Hasher};
 
 /// Why assembling ended early.
@@ -27,68 +29,49 @@ impl From<WriteError> for Halt {
     }
 }
 
-type Compressed = Result<CompressedChunk, WalkError>;
-
-struct Job {
-    chunk: Arc<Vec<u8>>,
-    answer: SyncSender<Compressed>,
-}
-
 /// Where chunks go.
-pub(super) struct Feed {
-    places: SyncSender<Receiver<Compressed>>,
-    jobs: SyncSender<Job>,
-    hashing: SyncSender<Arc<Vec<u8>>>,
+pub(super) struct Feed<'p> {
+    press: &'p Press,
+    /// With the chunk, so that its room is not free before it is written.
+    places: Sender<(Receiver<Compressed>, Arc<Chunk>)>,
+    hashing: Sender<Arc<Chunk>>,
 }
 
-impl Feed {
+impl Feed<'_> {
     /// Sends the next chunk on its way, if there is one; waits while too many are.
     pub(super) fn send(&mut self, chunk: Option<Vec<u8>>) -> Result<(), Halt> {
         let Some(chunk) = chunk else {
             return Ok(());
         };
-        let chunk = Arc::new(chunk);
+        let chunk = self.press.admit(chunk);
         let (answer, place) = sync_channel(1);
-        // The queue of places goes first: it is the one that bounds how many chunks there are.
-        self.places.send(place).map_err(|_| Halt::Closed)?;
+        self.places
+            .send((place, Arc::clone(&chunk)))
+            .map_err(|_| Halt::Closed)?;
         self.hashing
             .send(Arc::clone(&chunk))
             .map_err(|_| Halt::Closed)?;
-        self.jobs
-            .send(Job { chunk, answer })
-            .map_err(|_| Halt::Closed)
+        self.press.compress(chunk, answer);
+        Ok(())
     }
 }
 
 /// Runs `assemble` and writes what it feeds to `sink`.
 pub(super) fn run(
-    options: &WriteOptions,
+    press: &Press,
     sink: &mut (dyn Write + Send),
-    assemble: impl FnOnce(&mut Feed) -> Result<(), Halt> + Send,
+    assemble: impl FnOnce(&mut Feed<'_>) -> Result<(), Halt> + Send,
 ) -> Result<Layer, WriteError> {
-    let threads = options.threads.max(1);
-    let in_flight = 2 * threads + 2;
     thread::scope(|scope| {
         let spawn = |name: &str| thread::Builder::new().name(name.to_owned());
-        let (places, in_order) = sync_channel(in_flight);
-        let (jobs, work) = sync_channel::<Job>(in_flight);
-        let (hashing, to_hash) = sync_channel::<Arc<Vec<u8>>>(in_flight);
-
-        // Shared by the workers alone, so that when the last of them ends, sending to it fails.
-        let work = Arc::new(Mutex::new(work));
-        for _ in 0..threads {
-            let work = Arc::clone(&work);
-            spawn("compress")
-                .spawn_scoped(scope, move || compress(options, &work))
-                .map_err(WriteError::Thread)?;
-        }
-        drop(work);
+        let (places, in_order) = channel();
+        let (hashing, to_hash) = channel();
         let hasher = spawn("hash")
             .spawn_scoped(scope, move || hash(&to_hash))
             .map_err(WriteError::Thread)?;
         let mut feed = Feed {
+            press,
             places,
-            jobs,
             hashing,
         };
         let assembler = spawn("assemble")
@@ -98,14 +81,14 @@ pub(super) fn run(
         let mut out = Output::new(sink);
         out.write(&GZIP_HEADER)?;
         let mut trailer = Trailer::default();
-        for place in in_order {
-            let chunk = place.recv().map_err(|_| worker_lost())??;
+        for (place, _held) in in_order {
+            let chunk = place.recv().map_err(|_| thread_lost())??;
             out.write(&chunk.bytes)?;
             trailer.add(&chunk);
         }
         match join(assembler) {
             Err(Halt::Failed(error)) => return Err(error),
-            Err(Halt::Closed) => return Err(worker_lost()),
+            Err(Halt::Closed) => return Err(thread_lost()),
             Ok(()) => {}
         }
         out.write(&trailer.bytes())?;
@@ -114,27 +97,13 @@ pub(super) fn run(
             digest,
             diff_id: DiffId(join(hasher)),
             size,
-            media_type: options.codec.media_type(),
+            media_type: press.codec().media_type(),
         })
     })
 }
 
-/// Compresses chunks until there are no more.
-fn compress(options: &WriteOptions, work: &Mutex<Receiver<Job>>) {
-    let mut encoder = Encoder::new(options.codec);
-    loop {
-        // A worker that panicked did so outside the lock, so what it guards is sound.
-        let job = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job { chunk, answer }) = job else {
-            return;
-        };
-        // If nobody waits for the answer, writing has failed and the queue is about to end.
-        let _ = answer.send(encoder.compress_chunk(&chunk));
-    }
-}
-
 /// Hashes the chunks as one stream.
-fn hash(chunks: &Receiver<Arc<Vec<u8>>>) -> Digest {
+fn hash(chunks: &Receiver<Arc<Chunk>>) -> Digest {
     let mut hasher = Hasher::default();
     for chunk in chunks {
         hasher.update(&chunk);
@@ -142,8 +111,8 @@ fn hash(chunks: &Receiver<Arc<Vec<u8>>>) -> Digest {
     hasher.finish().0
 }
 
-/// A worker ends early only by a panic, which is raised again when all threads have ended; this is never seen.
-fn worker_lost() -> WriteError {
+/// A thread of the press ends early only by a panic, which it has printed.
+fn thread_lost() -> WriteError {
     WriteError::Thread(io::Error::other("a compressing thread ended early"))
 }
 

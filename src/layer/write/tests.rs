@@ -7,16 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 
 use super::*;
+use crate::layer::codec::Codec;
 use crate::layer::content::{Location, Packing, RandomRead};
 use crate::layer::generated;
 use crate::layer::node::{Kind, Meta, Node};
 use crate::layer::read::{ReadOptions, apply_layer, entries};
 
-fn options(threads: usize) -> WriteOptions {
-    WriteOptions {
-        codec: Codec::GzipV1,
-        threads,
-    }
+fn press(threads: usize) -> Press {
+    Press::new(Codec::GzipV1, threads).expect("threads")
 }
 
 fn path(text: &str) -> LayerPath {
@@ -39,14 +37,14 @@ fn link(target: &str) -> Node {
 
 fn written(tree: &Tree, contents: &Contents, threads: usize) -> (Layer, Vec<u8>) {
     let mut bytes = Vec::new();
-    let layer = write_layer(tree, contents, &options(threads), &mut bytes).expect("a layer");
+    let layer = write_layer(tree, contents, &press(threads), &mut bytes).expect("a layer");
     assert_eq!(layer.digest, Digest::of(&bytes));
     assert_eq!(layer.size, bytes.len() as u64);
     (layer, bytes)
 }
 
 fn failure(tree: &Tree, contents: &Contents) -> WriteError {
-    write_layer(tree, contents, &options(2), &mut io::sink()).expect_err("a failure")
+    write_layer(tree, contents, &press(2), &mut io::sink()).expect_err("a failure")
 }
 
 /// Names and link targets of a layer, in order.
@@ -382,7 +380,7 @@ fn a_full_sink_stops_everything_at_once() {
         let (tree, contents, noise) = noise(1 << 50);
         for threads in [1, 3] {
             let before = noise.read.load(Ordering::Relaxed);
-            let error = write_layer(&tree, &contents, &options(threads), &mut Full(room))
+            let error = write_layer(&tree, &contents, &press(threads), &mut Full(room))
                 .expect_err("a full sink");
             assert!(matches!(error, WriteError::Sink(_)), "{error}");
             let read = noise.read.load(Ordering::Relaxed) - before;
@@ -406,10 +404,38 @@ fn a_slow_sink_holds_back_reading() {
         }
     }
     let (tree, contents, noise) = noise(64 << 20);
-    let error = write_layer(&tree, &contents, &options(2), &mut Slow(noise, 0))
+    let error = write_layer(&tree, &contents, &press(2), &mut Slow(noise, 0))
         .expect_err("the digest is wrong");
     assert!(
         matches!(error, WriteError::ContentDiffers { .. }),
         "{error}"
     );
+}
+
+#[test]
+fn layers_written_at_once_share_a_press_and_are_the_same() {
+    let press = press(2);
+    let layers: Vec<_> = (1..=5_usize)
+        .map(|number| {
+            let mut contents = Contents::default();
+            // More of them, and more bytes of each, than there is room for.
+            let bytes: Vec<u8> = (0..number << 20)
+                .map(|at| (at * number >> 9) as u8)
+                .collect();
+            let nodes: Vec<_> = (0..4)
+                .map(|at| (path(&format!("f{at}")), [&bytes[..], &[at]].concat()))
+                .map(|(at, bytes)| (at, Node::made_file(contents.add_inline(bytes), 0o644)))
+                .collect();
+            (nodes.into_iter().collect::<Tree>(), contents)
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        for (tree, contents) in &layers {
+            let press = &press;
+            scope.spawn(move || {
+                let layer = write_layer(tree, contents, press, &mut io::sink()).expect("a layer");
+                assert_eq!(layer, written(tree, contents, 1).0);
+            });
+        }
+    });
 }

@@ -1,6 +1,6 @@
 //! What scriptlets and triggers would have done, done natively.
 //!
-//! At lock time [`inventory`] lists every script the installation would run, and [`check`] refuses those that nobody
+//! At lock time [`Transaction::scriptlets`] lists every script that rpm would run, and [`check`] refuses those that nobody
 //! knows and the recipe does not acknowledge. A build calls [`apply_accounts`] before it places files, as files
 //! belong to users, and [`apply_after`] when they are placed.
 
@@ -18,13 +18,16 @@ pub mod recognise;
 pub mod scriptlets;
 mod shell;
 pub mod sysusers;
+mod transaction;
+mod triggers;
 
 use std::collections::BTreeSet;
 
 pub use apply::{Effects, SysusersFiles, apply_accounts, apply_after, reads};
 pub use effect::Effect;
 pub use error::EffectsError;
-pub use scriptlets::{Arriving, Kind, Scriptlet, Verdict, inventory};
+pub use scriptlets::{Kind, Scriptlet, Verdict};
+pub use transaction::Transaction;
 
 use crate::diagnose::{Class, Diagnose};
 

@@ -189,12 +189,13 @@ impl Header {
         self.string(tag::ARCH)
     }
 
-    /// Returns `name-[epoch:]version-release.arch`, for messages.
+    /// Returns `name-[epoch:]version-release.arch`; an epoch of 0 is left out, as dnf does.
     #[must_use]
     pub fn nevra(&self) -> String {
         let part = |tag| self.i18n(tag).unwrap_or(Cow::Borrowed("?"));
         let epoch = self
             .epoch()
+            .filter(|&epoch| epoch > 0)
             .map_or_else(String::new, |epoch| format!("{epoch}:"));
         let arch = self
             .i18n(tag::ARCH)
