@@ -95,8 +95,16 @@ impl Text {
     fn counts(&mut self, found: &PlatformDifference) {
         let entries = found.layers.iter().map(|layer| layer.rows.len()).sum();
         let parts = [
-            many(found.manifest.len(), "field of the manifest", "fields of the manifest"),
-            many(found.config.len(), "field of the config", "fields of the config"),
+            many(
+                found.manifest.len(),
+                "field of the manifest",
+                "fields of the manifest",
+            ),
+            many(
+                found.config.len(),
+                "field of the config",
+                "fields of the config",
+            ),
             many(found.layers.len(), "layer", "layers"),
             many(entries, "path", "paths"),
         ];
@@ -215,9 +223,13 @@ impl Text {
             .values()
             .flat_map(PlatformDifference::causes)
             .collect();
+        if !causes.is_empty() {
+            self.line(0, "What to do, by likely cause:");
+        }
         for cause in causes {
             let (what, remedy) = (cause.sentence(), cause.advice());
-            self.line(0, &format!("Where {what}: {remedy}."));
+            self.line(2, &format!("{what}:"));
+            self.line(6, remedy);
         }
         if self.hidden > 0 {
             let line = format!("{} rows are not shown: --all shows them.", self.hidden);

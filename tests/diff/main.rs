@@ -44,12 +44,21 @@ fn an_expectation_that_is_wrong_in_any_part_is_noticed() {
     let folder = scratch();
     let a = sample().write(&folder.path().join("a"));
     let mut picture = sample();
-    picture.edit_entry(sample::COPY, "app/src/B00.py", |piece| piece.set(tarball::MODE, 0o600));
+    picture.edit_entry(sample::COPY, "app/src/B00.py", |piece| {
+        piece.set(tarball::MODE, 0o600)
+    });
     let b = picture.write(&folder.path().join("b"));
     let done = diff(&a.folder, &b.folder, &[]);
-    let right = || Expected::at("differs").row("changed /app/src/B00.py mode").owner("copy src");
+    let right = || {
+        Expected::at("differs")
+            .row("changed /app/src/B00.py mode")
+            .owner("copy src")
+    };
     right().check("right", &done);
-    let level = Expected { level: "tree", ..right() };
+    let level = Expected {
+        level: "tree",
+        ..right()
+    };
     let wrong = [
         level,
         Expected::at("differs"),
@@ -61,7 +70,10 @@ fn an_expectation_that_is_wrong_in_any_part_is_noticed() {
     ];
     for expected in wrong {
         let check = || expected.check("wrong", &done);
-        assert!(std::panic::catch_unwind(check).is_err(), "{expected:?} passed");
+        assert!(
+            std::panic::catch_unwind(check).is_err(),
+            "{expected:?} passed"
+        );
     }
 }
 

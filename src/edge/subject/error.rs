@@ -104,7 +104,10 @@ impl Diagnose for SubjectError {
 }
 
 /// Returns a function for `map_err` that names the image and which of its documents or blobs it is about.
-pub(super) fn wrong<E: Into<SourceError>>(name: &str, what: &str) -> impl FnOnce(E) -> SubjectError + use<E> {
+pub(super) fn wrong<E: Into<SourceError>>(
+    name: &str,
+    what: &str,
+) -> impl FnOnce(E) -> SubjectError + use<E> {
     let (name, what) = (name.to_owned(), what.to_owned());
     move |error| SubjectError::Blob {
         name,
