@@ -50,13 +50,8 @@ impl<'a> Entries<'a> {
     pub(super) fn of_layers(layers: &[(usize, &'a [Entry])]) -> Self {
         let mut found: BTreeMap<Key<'a>, (EntryAt, &'a Entry)> = BTreeMap::new();
         for (layer, scanned) in layers {
-            let hides = scanned.iter().filter(|entry| entry.hides());
-            for entry in hides {
-                let is_opaque = entry.kind == EntryKind::Opaque;
-                found.retain(|(path, _), _| {
-                    !path.is_within(&entry.path) || (is_opaque && **path == entry.path)
-                });
-            }
+            let hidden = Hidden::by(scanned);
+            found.retain(|(path, _), _| !hidden.has(path));
             for (at, entry) in scanned.iter().enumerate() {
                 found.insert(entry.key(), ((*layer, at), entry));
             }
@@ -79,9 +74,42 @@ impl Entry {
     fn key(&self) -> Key<'_> {
         (&self.path, self.kind == EntryKind::Opaque)
     }
+}
 
-    fn hides(&self) -> bool {
-        matches!(self.kind, EntryKind::Whiteout | EntryKind::Opaque)
+/// What a layer hides of those below it.
+struct Hidden<'a> {
+    whiteouts: BTreeSet<&'a LayerPath>,
+    opaque: BTreeSet<&'a LayerPath>,
+}
+
+impl<'a> Hidden<'a> {
+    fn by(scanned: &'a [Entry]) -> Self {
+        let paths = |kind: EntryKind| {
+            let entries = scanned.iter().filter(|entry| entry.kind == kind);
+            entries.map(|entry| &entry.path).collect()
+        };
+        Self {
+            whiteouts: paths(EntryKind::Whiteout),
+            opaque: paths(EntryKind::Opaque),
+        }
+    }
+
+    /// Looks at the path and those above it, so that no number of markers makes this slow.
+    fn has(&self, path: &LayerPath) -> bool {
+        if self.whiteouts.is_empty() && self.opaque.is_empty() {
+            return false;
+        }
+        if self.whiteouts.contains(path) {
+            return true;
+        }
+        let mut above = path.parent();
+        while let Some(at) = above {
+            if self.whiteouts.contains(&at) || self.opaque.contains(&at) {
+                return true;
+            }
+            above = at.parent();
+        }
+        false
     }
 }
 

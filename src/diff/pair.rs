@@ -23,8 +23,10 @@ pub(super) enum Pairing {
 pub(super) fn pair(a: &[ImageLayer], b: &[ImageLayer]) -> Vec<Pairing> {
     let anchors = common(0..a.len(), 0..b.len(), |i, j| a[i].diff_id == b[j].diff_id);
     let moved = moved(a, b, &anchors);
-    let made_alike =
-        |i: usize, j: usize| !a[i].created_by.is_empty() && a[i].created_by == b[j].created_by;
+    let made_alike = |i: usize, j: usize| {
+        let (x, y) = (kind(&a[i].created_by), kind(&b[j].created_by));
+        !x.0.is_empty() && x == y
+    };
     let gone = [
         moved.iter().map(|(i, _)| *i).collect::<BTreeSet<_>>(),
         moved.iter().map(|(_, j)| *j).collect::<BTreeSet<_>>(),
@@ -48,6 +50,18 @@ pub(super) fn pair(a: &[ImageLayer], b: &[ImageLayer]) -> Vec<Pairing> {
     });
     out.extend(moved.into_iter().map(|(i, j)| Pairing::Moved(i, j)));
     out
+}
+
+/// Returns what layers that stand for each other have in common in their line of the history: of imgbuild's own lines
+/// what kind of layer it is, as what went into it may differ; else all of it.
+fn kind(created_by: &str) -> (&str, &str) {
+    let Some(rest) = created_by.strip_prefix("imgbuild: ") else {
+        return (created_by, "");
+    };
+    let kind = rest.split(": ").next().unwrap_or(rest);
+    // The two layers of a Python environment are told apart by what they say last.
+    let part = rest.rsplit_once(" (").map_or("", |(_, part)| part);
+    (kind, if kind == "python" { part } else { "" })
 }
 
 /// Pairs what nothing is known of.
@@ -132,14 +146,14 @@ mod tests {
     use super::*;
     use crate::oci::{Descriptor, DiffId, Digest, media_type};
 
-    /// Layers written as `tar` or `tar:created_by`.
+    /// Layers written as `tar` or `tar:created_by`, with ␣ for blanks.
     fn layers(text: &str) -> Vec<ImageLayer> {
         let layer = |word: &str| {
             let (tar, created_by) = word.split_once(':').unwrap_or((word, ""));
             ImageLayer {
                 descriptor: Descriptor::of(media_type::LAYER, tar.as_bytes()),
                 diff_id: DiffId(Digest::of(tar.as_bytes())),
-                created_by: created_by.to_owned(),
+                created_by: created_by.replace('␣', " "),
             }
         };
         text.split_whitespace().map(layer).collect()
@@ -164,6 +178,11 @@ mod tests {
                 "x:rpm y:copy",
                 "X:rpm n:new Y:copy",
                 vec![one(0, 0), Changed(vec![], vec![1]), one(1, 2)],
+            ),
+            (
+                "x:imgbuild:␣rpm:␣a y:imgbuild:␣copy:␣b",
+                "X:imgbuild:␣rpm:␣c",
+                vec![one(0, 0), Changed(vec![1], vec![])],
             ),
             ("", "", vec![]),
         ] {

@@ -77,6 +77,7 @@ impl Text {
             Level::Differs => "DIFFERS: the files of the images are not the same",
         };
         self.line(0, &format!("{name}: {verdict}"));
+        self.counts(found);
         for (title, rows) in [("manifest", &found.manifest), ("config", &found.config)] {
             if !rows.is_empty() {
                 self.line(0, "");
@@ -87,6 +88,29 @@ impl Text {
         for layer in &found.layers {
             self.line(0, "");
             self.layer(layer, found.layer_counts);
+        }
+    }
+
+    /// Says how much differs, and where.
+    fn counts(&mut self, found: &PlatformDifference) {
+        let entries = found.layers.iter().map(|layer| layer.rows.len()).sum();
+        let parts = [
+            many(
+                found.manifest.len(),
+                "field of the manifest",
+                "fields of the manifest",
+            ),
+            many(
+                found.config.len(),
+                "field of the config",
+                "fields of the config",
+            ),
+            many(found.layers.len(), "layer", "layers"),
+            many(entries, "path", "paths"),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        if !parts.is_empty() {
+            self.line(0, &format!("what differs: {}", parts.join(", ")));
         }
     }
 
@@ -199,29 +223,13 @@ impl Text {
             .values()
             .flat_map(PlatformDifference::causes)
             .collect();
-        let rows: usize = difference
-            .platforms
-            .values()
-            .map(|platform| platform.rows().count())
-            .sum();
-        let layers: usize = difference
-            .platforms
-            .values()
-            .map(|platform| platform.layers.len())
-            .sum();
-        let many = |count: usize, one: &str, more: &str| match count {
-            1 => format!("1 {one}"),
-            count => format!("{count} {more}"),
-        };
-        let summary = format!(
-            "{} in {} and {}.",
-            many(rows + difference.index.len(), "row", "rows"),
-            many(difference.platforms.len(), "platform", "platforms"),
-            many(layers, "layer", "layers"),
-        );
-        self.line(0, &summary);
+        if !causes.is_empty() {
+            self.line(0, "What to do, by likely cause:");
+        }
         for cause in causes {
-            self.line(0, &format!("{}: {}.", cause.sentence(), cause.advice()));
+            let (what, remedy) = (cause.sentence(), cause.advice());
+            self.line(2, &format!("{what}:"));
+            self.line(6, remedy);
         }
         if self.hidden > 0 {
             let line = format!("{} rows are not shown: --all shows them.", self.hidden);
@@ -231,6 +239,15 @@ impl Text {
             0,
             "--report-dir DIR writes both versions of every file that differs.",
         );
+    }
+}
+
+/// Counts things; none if there are none.
+fn many(count: usize, one: &str, more: &str) -> Option<String> {
+    match count {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        count => Some(format!("{count} {more}")),
     }
 }
 

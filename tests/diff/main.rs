@@ -6,6 +6,8 @@ mod mutations;
 mod picture;
 mod real;
 mod sample;
+#[path = "../server/mod.rs"]
+mod server;
 mod tampering;
 mod tarball;
 mod told;
@@ -35,6 +37,44 @@ fn two_hundred_changes_are_each_found_and_named() {
         }
     }
     assert!(count >= 180, "only {count} changes; tampering has the rest");
+}
+
+#[test]
+fn an_expectation_that_is_wrong_in_any_part_is_noticed() {
+    let folder = scratch();
+    let a = sample().write(&folder.path().join("a"));
+    let mut picture = sample();
+    picture.edit_entry(sample::COPY, "app/src/B00.py", |piece| {
+        piece.set(tarball::MODE, 0o600)
+    });
+    let b = picture.write(&folder.path().join("b"));
+    let done = diff(&a.folder, &b.folder, &[]);
+    let right = || {
+        Expected::at("differs")
+            .row("changed /app/src/B00.py mode")
+            .owner("copy src")
+    };
+    right().check("right", &done);
+    let level = Expected {
+        level: "tree",
+        ..right()
+    };
+    let wrong = [
+        level,
+        Expected::at("differs"),
+        Expected::at("differs").row("changed /app/src/B00.py mode,mtime"),
+        right().row("changed /app mode"),
+        right().owner("base"),
+        right().because("umask"),
+        right().layers(&["compression"]),
+    ];
+    for expected in wrong {
+        let check = || expected.check("wrong", &done);
+        assert!(
+            std::panic::catch_unwind(check).is_err(),
+            "{expected:?} passed"
+        );
+    }
 }
 
 #[test]

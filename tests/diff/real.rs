@@ -12,7 +12,8 @@ use crate::harness::{
 };
 use crate::mutations::{CHANGES, Random};
 use crate::picture::{Picture, Written};
-use crate::sample::sample;
+use crate::sample::{BASE, sample};
+use crate::server;
 use crate::told::{Expected, causes, diff, entries};
 
 /// INSTALLTIME in a header's index: the tag, one 32-bit number, and where it is.
@@ -57,8 +58,9 @@ fn paths_of_a_real_image_belong_to_their_package_wheel_or_rule() {
         ".py",
     );
     let copied = find(&original, copy, "app/src/", ".py");
+    let python = find(&original, rpm, "usr/lib64/python3.11/", ".py");
     for (at, path, owner) in [
-        (rpm, "usr/bin/curl", "rpm curl-"),
+        (rpm, python.as_str(), "rpm python3.11"),
         (0, "usr/bin/bash", "rpm bash-"),
         (wheels, wheel.as_str(), "wheel fastapi "),
         (copy, copied.as_str(), "copy src"),
@@ -169,6 +171,36 @@ fn every_form_of_a_built_image_is_the_same_and_its_stages_are_not() {
     ]));
     assert_eq!(done.code, Some(1), "{done}");
     assert!(done.out.contains("package added: "), "{done}");
+}
+
+#[test]
+fn an_image_in_a_registry_is_compared_with_one_on_disk() {
+    if !server::have("docker-registry") {
+        return;
+    }
+    let real = server::real::real_registry("", "");
+    let folder = scratch();
+    let a = sample().write(&folder.path().join("a"));
+    let mut picture = sample();
+    picture.edit_entry(BASE, "etc/motd", |piece| piece.set_content(b"other\n"));
+    let b = picture.write(&folder.path().join("b"));
+    let cache = folder.path().join("cache").display().to_string();
+    let there = format!("{}/team/sample:1", real.host);
+    let flags = ["--cache-dir", &cache];
+    let pushed = run(imgbuild(&["push"]).arg(&a.folder).arg(&there).args(flags)).ok();
+    let digest = format!("{}/team/sample@{}", real.host, a.top);
+    assert!(pushed.out.contains(&a.top), "{pushed}");
+    for reference in [&there, &digest] {
+        let done = diff(&a.folder, Path::new(reference), &flags);
+        Expected::at("same").check(reference, &done);
+    }
+    let done = diff(Path::new(&there), &b.folder, &flags);
+    Expected::at("differs")
+        .row("changed /etc/motd content,size")
+        .check("a changed file", &done);
+    let absent = format!("{}/team/sample:2", real.host);
+    let done = diff(Path::new(&absent), &b.folder, &flags);
+    assert_eq!(done.code, Some(3), "{done}");
 }
 
 /// Returns the path of a row, and those that it says are names of the same file.
