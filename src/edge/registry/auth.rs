@@ -172,7 +172,7 @@ impl Auth {
                 match kept(transport, place, &challenge, found, refused, &mut trouble).await? {
                     Some(token) => token,
                     None => {
-                        self.from_aws(transport, place, &challenge, &ecr, trouble)
+                        self.ask_aws(transport, place, &challenge, &ecr, trouble)
                             .await?
                     }
                 }
@@ -195,7 +195,7 @@ impl Auth {
         }
     }
 
-    async fn from_aws(
+    async fn ask_aws(
         &self,
         transport: &Transport,
         place: &Place,
