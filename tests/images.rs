@@ -68,7 +68,10 @@ fn tools_that_are_given_no_tag_find_the_image_beside_the_record_of_its_build() {
     assert!(!bench.layout(Made::Amd64).referrers().is_empty());
     let digest = bench.digest(Made::Amd64);
     assert_eq!(raw_digest(&format!("oci:{}", layout.display())), digest);
-    assert_eq!(raw_digest(&format!("oci-archive:{}", archive.display())), digest);
+    assert_eq!(
+        raw_digest(&format!("oci-archive:{}", archive.display())),
+        digest
+    );
     let podman = Podman::new();
     podman
         .run(&["pull", "--quiet", &format!("oci:{}", layout.display())])
