@@ -1,6 +1,8 @@
 //! What `imgbuild inspect` says of real images: the sample in each form, the stand-in's base, and what it is made of.
 
 mod harness;
+#[path = "server/mod.rs"]
+mod server;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -101,7 +103,7 @@ fn people_see_the_same_text_each_time_in_every_form() {
     let shown = show(Made::Amd64);
     for words in [
         bench.digest(Made::Amd64).as_str(),
-        "  user         appuser",
+        "  user         1000:1000",
         "  workdir      /app",
         "  cmd          python -m src.app",
         "  ports        5000/tcp",
@@ -123,6 +125,38 @@ fn people_see_the_same_text_each_time_in_every_form() {
             .collect::<String>()
     };
     assert_eq!(tagless(&docker), tagless(&shown));
+}
+
+#[test]
+fn what_was_pushed_is_shown_as_it_was_on_disk_with_the_record_of_its_build() {
+    let Some(bench) = Bench::open() else { return };
+    if !server::have("docker-registry") {
+        return;
+    }
+    let layout = bench.made(Made::Both).display().to_string();
+    let real = server::real::real_registry("", "");
+    let image = format!("{}/team/webhook:e2e", real.host);
+    for _ in 0..2 {
+        let push = ["push", "--require-provenance", &layout, &image];
+        run(&mut bench.imgbuild(&push)).ok();
+    }
+    let unnamed = |text: String| text.split_once('\n').expect("lines").1.to_owned();
+    let shown = unnamed(inspect(bench, &[&image]));
+    assert_eq!(shown, unnamed(inspect(bench, &[&layout])));
+    let other = inspect(bench, &[&image, "--platform", "linux/arm64"]);
+    assert!(other.contains("\nlinux/arm64\n"), "{other}");
+    // Without a record there is nothing to require.
+    let scratch = harness::scratch();
+    let bare = scratch.path().join("image").display().to_string();
+    let build = ["build", "--offline", "--no-provenance", "-o", &bare];
+    run(bench.imgbuild(&build).arg(&bench.project)).ok();
+    let push = ["push", "--require-provenance", &bare, &image];
+    let refused = run(&mut bench.imgbuild(&push));
+    assert_eq!(refused.code, Some(2), "{refused}");
+    assert!(
+        refused.err.contains("holds no record of its build"),
+        "{refused}"
+    );
 }
 
 #[test]

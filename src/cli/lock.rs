@@ -71,6 +71,9 @@ pub(super) fn run(flags: &LockFlags, all: &Flags, terminal: &Terminal) -> Result
     ))?;
     let changes = lock_diff::changes(old.as_ref(), &resolved);
     project.write_lock(&resolved)?;
+    if changes.is_empty() {
+        terminal.remark("nothing moved");
+    }
     for change in &changes {
         terminal.remark(&change.to_string());
     }

@@ -109,6 +109,9 @@ fn files(job: &Job<'_>) -> Result<BTreeMap<String, Vec<u8>>, ProjectError> {
     Ok(files)
 }
 
+/// Most records that are read: anybody may attach more.
+const MOST_RECORDS: usize = 16;
+
 /// Something that refers to an image and is, or says that it is, the record of its build.
 pub struct Record {
     /// Its manifest, as a list of referrers holds it.
@@ -137,7 +140,7 @@ pub async fn referrers(
     }
 }
 
-/// Reads every record of a build among `referrers`, those of other versions included.
+/// Reads the records of the build among `referrers`, those of other versions included; the first sixteen of them.
 ///
 /// # Errors
 /// [`SourceError`] if one cannot be had; what is wrong with one that can is in the [`Record`].
@@ -147,23 +150,22 @@ pub async fn records(
     referrers: &[Referrer],
     edges: &Edges<'_>,
 ) -> Result<Vec<Record>, SourceError> {
-    let mut records = Vec::new();
-    for referrer in referrers {
+    let is_record = |referrer: &&Referrer| {
         let kind = referrer.artifact_type.as_deref();
-        if kind.is_some_and(provenance::is_record) {
-            let provenance = match source {
-                ImageSource::Registry(reference) => {
-                    from_registry(reference, subject, referrer, edges).await?
-                }
-                ImageSource::Disk(path) => {
-                    from_layout(&Layout::open(path.path())?, subject, referrer)?
-                }
-            };
-            records.push(Record {
-                referrer: referrer.clone(),
-                provenance,
-            });
-        }
+        kind.is_some_and(provenance::is_record)
+    };
+    let mut records = Vec::new();
+    for referrer in referrers.iter().filter(is_record).take(MOST_RECORDS) {
+        let provenance = match source {
+            ImageSource::Registry(reference) => {
+                from_registry(reference, subject, referrer, edges).await?
+            }
+            ImageSource::Disk(path) => from_layout(&Layout::open(path.path())?, subject, referrer)?,
+        };
+        records.push(Record {
+            referrer: referrer.clone(),
+            provenance,
+        });
     }
     Ok(records)
 }

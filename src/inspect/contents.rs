@@ -11,7 +11,7 @@ use crate::diff::{LayerSource, Owner, Owners, keeps_for_owners};
 use crate::layer::path::show;
 use crate::layer::read::{RawKind, ReadError, ReadOptions, apply_layer, entries};
 use crate::layer::{LayerPath, class_of_io};
-use crate::oci::{DiffId, Digest, PlatformImage};
+use crate::oci::{DiffId, Digest, ImageLayer, PlatformImage};
 use crate::root::Root;
 
 /// How many of the largest files of a layer are named.
@@ -145,22 +145,13 @@ pub fn read(image: &PlatformImage, layers: &dyn LayerSource) -> Result<Contents,
 fn merged(image: &PlatformImage, layers: &dyn LayerSource) -> Result<Root, InspectError> {
     let mut root = Root::default();
     for layer in &image.layers {
-        let digest = layer.descriptor.digest;
-        let reader = layers
-            .open(&layer.descriptor)
-            .map_err(|source| InspectError::Open {
-                layer: digest,
-                source,
-            })?;
+        let reader = open(layer, layers)?;
         let options = ReadOptions::default();
         let applied = apply_layer(&mut root.tree, reader, &options, &mut keeps_for_owners);
-        let applied = applied.map_err(|error| InspectError::Layer {
-            layer: digest,
-            error,
-        })?;
+        let applied = applied.map_err(fault(layer))?;
         if applied.diff_id != layer.diff_id {
             return Err(InspectError::DiffId {
-                layer: digest,
+                layer: layer.descriptor.digest,
                 wanted: layer.diff_id,
                 found: applied.diff_id,
             });
@@ -168,6 +159,23 @@ fn merged(image: &PlatformImage, layers: &dyn LayerSource) -> Result<Root, Inspe
         root.files.extend(applied.kept);
     }
     Ok(root)
+}
+
+fn open<'a>(
+    layer: &ImageLayer,
+    layers: &'a dyn LayerSource,
+) -> Result<Box<dyn io::Read + 'a>, InspectError> {
+    layers
+        .open(&layer.descriptor)
+        .map_err(|source| InspectError::Open {
+            layer: layer.descriptor.digest,
+            source,
+        })
+}
+
+fn fault(layer: &ImageLayer) -> impl FnOnce(ReadError) -> InspectError + use<> {
+    let layer = layer.descriptor.digest;
+    move |error| InspectError::Layer { layer, error }
 }
 
 /// The entries of a layer as far as they are counted.
@@ -178,14 +186,8 @@ struct Listing {
 }
 
 fn listings(image: &PlatformImage, layers: &dyn LayerSource) -> Result<Vec<Listing>, InspectError> {
-    let listing = |layer: &crate::oci::ImageLayer| {
-        let digest = layer.descriptor.digest;
-        let reader = layers
-            .open(&layer.descriptor)
-            .map_err(|source| InspectError::Open {
-                layer: digest,
-                source,
-            })?;
+    let listing = |layer: &ImageLayer| {
+        let reader = open(layer, layers)?;
         let mut listing = Listing::default();
         let read = entries(reader, &ReadOptions::default(), |entry, _| {
             let path = LayerPath::parse(&entry.path)?;
@@ -201,10 +203,7 @@ fn listings(image: &PlatformImage, layers: &dyn LayerSource) -> Result<Vec<Listi
             }
             Ok::<_, ReadError>(())
         });
-        let (_, size) = read.map_err(|error| InspectError::Layer {
-            layer: digest,
-            error,
-        })?;
+        let (_, size) = read.map_err(fault(layer))?;
         listing.contents.unpacked = size;
         Ok(listing)
     };

@@ -195,7 +195,13 @@ impl Repository {
     ) -> Result<Attached, RegistryError> {
         let digest = referrer.descriptor.digest;
         let place = self.place(&subject.to_string());
-        let listed = self.registry.listed(&place, subject, None).await?;
+        let listed = match self.registry.listed(&place, subject, None).await {
+            // Some may push and not pull.
+            Err(RegistryError::Denied {
+                anonymous: false, ..
+            }) => None,
+            listed => listed?,
+        };
         let entry = |found: &Referrer| found.descriptor.digest == digest;
         if listed.is_some_and(|found| found.iter().any(entry)) {
             return Ok(Attached::Already);
