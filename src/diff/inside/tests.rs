@@ -89,7 +89,7 @@ fn gzip_is_compared_by_header_and_by_what_it_holds() {
 #[test]
 fn databases_are_compared_by_their_tables() {
     let database = |rows: i64| {
-        let connection = rusqlite::Connection::open_in_memory().expect("in memory");
+        let mut connection = rusqlite::Connection::open_in_memory().expect("in memory");
         connection
             .execute_batch("CREATE TABLE t(x); CREATE TABLE same(y);")
             .expect("valid");
