@@ -58,7 +58,7 @@ fn paths_of_a_real_image_belong_to_their_package_wheel_or_rule() {
         ".py",
     );
     let copied = find(&original, copy, "app/src/", ".py");
-    let python = find(&original, rpm, "usr/lib64/python3.11/", ".py");
+    let python = find(&original, rpm, "usr/lib/python3.11/", ".py");
     for (at, path, owner) in [
         (rpm, python.as_str(), "rpm python3.11"),
         (0, "usr/bin/bash", "rpm bash-"),
