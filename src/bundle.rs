@@ -18,17 +18,10 @@ use crate::diagnose::{Class, Diagnose};
 use crate::lock::{BasePlatform, Lock};
 use crate::oci::artifact::Referrer;
 use crate::oci::{Descriptor, Digest, json as canonical, media_type};
+use crate::provenance;
 
 /// What a bundle says it is.
 pub const ARTIFACT_TYPE: &str = "application/vnd.imgbuild.bundle.v1";
-
-/// The media type of the lock in a bundle.
-const LOCK_TYPE: &str = "application/vnd.imgbuild.lock.v1+toml";
-
-/// The name of an input, by which other tools write it to disk.
-///
-/// <https://github.com/opencontainers/image-spec/blob/main/annotations.md>
-const TITLE: &str = "org.opencontainers.image.title";
 
 /// Where an input was fetched from.
 const URL: &str = "vnd.imgbuild.url";
@@ -152,7 +145,7 @@ fn base_inputs(base: &BasePlatform) -> Vec<LockedInput> {
 /// Returns the descriptor of an input in a bundle; `size` is how many bytes it has.
 #[must_use]
 pub fn describe(input: &LockedInput, size: u64) -> Descriptor {
-    let mut annotations = BTreeMap::from([(TITLE.to_owned(), input.name.clone())]);
+    let mut annotations = BTreeMap::from([(provenance::TITLE.to_owned(), input.name.clone())]);
     if let Origin::Url(url) = &input.origin {
         annotations.insert(URL.to_owned(), url.clone());
     }
@@ -170,7 +163,7 @@ pub fn describe(input: &LockedInput, size: u64) -> Descriptor {
 pub fn describe_key(fingerprint: &str, url: &str, bytes: &[u8]) -> Descriptor {
     let mut descriptor = Descriptor::of(input_type::KEY, bytes);
     descriptor.annotations = BTreeMap::from([
-        (TITLE.to_owned(), format!("{fingerprint}.asc")),
+        (provenance::TITLE.to_owned(), format!("{fingerprint}.asc")),
         (URL.to_owned(), url.to_owned()),
         (KEY.to_owned(), fingerprint.to_owned()),
     ]);
@@ -192,7 +185,7 @@ pub struct Documents {
 #[must_use]
 pub fn assemble(lock: &str, mut inputs: Vec<Descriptor>) -> Documents {
     name_once(&mut inputs);
-    let config = Descriptor::of(LOCK_TYPE, lock.as_bytes());
+    let config = Descriptor::of(provenance::LOCK, lock.as_bytes());
     let manifest = |inputs: &[Descriptor]| {
         let bytes = canonical::canonical(&json!({
             "schemaVersion": 2,
@@ -257,7 +250,7 @@ pub fn referring(
 fn name_once(inputs: &mut [Descriptor]) {
     let mut taken = BTreeSet::new();
     for input in inputs {
-        let Some(title) = input.annotations.get_mut(TITLE) else {
+        let Some(title) = input.annotations.get_mut(provenance::TITLE) else {
             continue;
         };
         if !taken.insert(title.clone()) {
@@ -340,7 +333,7 @@ pub fn parse(bytes: &[u8]) -> Result<Part, BundleDocumentError> {
 /// Returns what people call an input of a bundle.
 #[must_use]
 pub fn name(input: &Descriptor) -> String {
-    let title = input.annotations.get(TITLE);
+    let title = input.annotations.get(provenance::TITLE);
     title.map_or_else(|| input.digest.to_string(), Clone::clone)
 }
 

@@ -47,7 +47,7 @@ const STATEMENT: &str = "application/vnd.imgbuild.statement.v1+json";
 /// The media type of the recipe.
 const RECIPE: &str = "application/vnd.imgbuild.recipe.v1+toml";
 /// The media type of the lock.
-const LOCK: &str = "application/vnd.imgbuild.lock.v1+toml";
+pub(crate) const LOCK: &str = "application/vnd.imgbuild.lock.v1+toml";
 /// The media type of the source listing.
 const SOURCE: &str = "application/vnd.imgbuild.source.v1+json";
 /// The media type of a file that locking used.
@@ -56,7 +56,7 @@ const FILE: &str = "application/vnd.imgbuild.file.v1";
 /// The annotation with a blob's file name, by which other tools unpack artifacts.
 ///
 /// <https://github.com/opencontainers/image-spec/blob/main/annotations.md>
-const TITLE: &str = "org.opencontainers.image.title";
+pub(crate) const TITLE: &str = "org.opencontainers.image.title";
 /// The annotation with the commit.
 const REVISION: &str = "org.opencontainers.image.revision";
 /// The annotation with the time: the image's own.
