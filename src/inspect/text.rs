@@ -36,9 +36,9 @@ pub fn text(inspection: &Inspection) -> String {
     let shown = inspection.images.first();
     if let Some(shown) = shown.filter(|_| inspection.images.len() < inspection.platforms.len()) {
         out.blank();
-        let other = inspection.platforms.iter();
-        let other = other.map(|summary| &summary.platform);
-        let other = other.filter(|other| **other != shown.platform).next();
+        let mut others = inspection.platforms.iter();
+        let other = others.find(|other| other.platform != shown.platform);
+        let other = other.map(|other| &other.platform);
         if let Some(other) = other {
             out.line(
                 0,
@@ -163,14 +163,17 @@ fn made_by(layer: &LayerReport) -> String {
     }
 }
 
+/// Returns the name of an owner of one kind.
+type NameOf = fn(&Owner) -> Option<&str>;
+
 /// Says what of a layer belongs to packages and wheels.
 fn holds(holds: &[Held]) -> Vec<String> {
-    let kinds: [(&str, fn(&Owner) -> Option<&str>); 2] = [
-        ("RPMs", |owner| match owner {
+    let kinds: [(&str, NameOf); 2] = [
+        ("RPM", |owner| match owner {
             Owner::Rpm(name) => Some(name),
             _ => None,
         }),
-        ("wheels", |owner| match owner {
+        ("wheel", |owner| match owner {
             Owner::Wheel(name) => Some(name),
             _ => None,
         }),
@@ -192,8 +195,9 @@ fn holds(holds: &[Held]) -> Vec<String> {
             .collect();
         let more = if of_kind.len() > NAMED { ", …" } else { "" };
         let (count, total) = (of_kind.len(), bytes(total));
+        let plural = if count == 1 { "" } else { "s" };
         lines.push(format!(
-            "{count} {kind}, {total}: {}{more}",
+            "{count} {kind}{plural}, {total}: {}{more}",
             named.join(", ")
         ));
     }
