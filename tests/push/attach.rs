@@ -178,7 +178,10 @@ async fn debians_registry_keeps_the_list_under_the_fallback_tag() {
         let reference: Reference = image.parse().expect("a reference");
         let registry = registry(Credentials::default());
         let listed = registry.referrers(&reference, pushed.digest, None).await;
-        assert_eq!(listed.expect("listed"), std::slice::from_ref(&note.referrer));
+        assert_eq!(
+            listed.expect("listed"),
+            std::slice::from_ref(&note.referrer)
+        );
         let manifest = registry
             .manifest(&reference, note.referrer.descriptor.digest)
             .await;
