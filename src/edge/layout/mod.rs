@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub use error::LayoutError;
 pub use path::{ImagePath, ImagePathError};
 pub use read::Layout;
-pub use write::{check, write};
+pub use write::{check, is_there, write};
 
 use super::store::FileBlob;
 use crate::layer::RandomRead;
