@@ -52,7 +52,7 @@ impl Look {
     }
 
     fn is_settled(&self) -> bool {
-        let is_fine = self.changed.subsec_nanos() % 1_000_000 != 0;
+        let is_fine = !self.changed.subsec_nanos().is_multiple_of(1_000_000);
         let tick = if is_fine { TICK } else { COARSE_TICK };
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         now.is_ok_and(|now| now.saturating_sub(self.changed) > tick)
