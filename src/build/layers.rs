@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
 
+use super::memory::{MAKER, Memory};
 use super::through_links::through_links;
 use super::{BuildError, Workshop};
 use crate::image::NewLayer;
@@ -46,8 +47,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Returns what a layer is found again by: its entries, their contents' digests among them, and how and by whom it is
 /// written. Another version does not take over a layer that it might have written otherwise.
 fn key(tree: &Tree, codec: Codec) -> Digest {
-    let version = env!("CARGO_PKG_VERSION");
-    let mut bytes = format!("{version}\0{codec:?}\0").into_bytes();
+    let mut bytes = format!("{MAKER}\0{codec:?}\0").into_bytes();
     bytes.extend(index::encode(tree));
     Digest::of(&bytes)
 }
@@ -57,8 +57,24 @@ pub(super) struct Layers<'scope, 'a> {
     scope: &'scope Scope<'scope, 'a>,
     lower: &'a Tree,
     upper: Tree,
-    writing: Vec<ScopedJoinHandle<'scope, Result<NewLayer, BuildError>>>,
+    layers: Vec<Part<'scope>>,
+    steps: Vec<Step>,
     workshop: &'a Workshop<'a>,
+}
+
+/// A layer of the image.
+enum Part<'scope> {
+    Known(NewLayer),
+    Writing(ScopedJoinHandle<'scope, Result<NewLayer, BuildError>>),
+}
+
+/// Layers to be remembered together.
+struct Step {
+    key: Digest,
+    first: usize,
+    remarks: Vec<String>,
+    passwd: Vec<u8>,
+    tree: Tree,
 }
 
 impl<'scope, 'a> Layers<'scope, 'a> {
@@ -71,8 +87,39 @@ impl<'scope, 'a> Layers<'scope, 'a> {
             scope,
             lower,
             upper: Tree::default(),
-            writing: Vec::new(),
+            layers: Vec::new(),
+            steps: Vec::new(),
             workshop,
+        }
+    }
+
+    /// Takes over a step that was made before.
+    pub(super) fn resume(&mut self, memory: Memory) {
+        for text in &memory.remarks {
+            (self.workshop.remark)(text);
+        }
+        self.layers
+            .extend(memory.layers.into_iter().map(Part::Known));
+        for (path, node) in memory.tree {
+            self.upper.insert(path, node);
+        }
+    }
+
+    /// Begins a step: the layers from here on are remembered under `key`.
+    pub(super) fn begin(&mut self, key: Digest) {
+        self.steps.push(Step {
+            key,
+            first: self.layers.len(),
+            remarks: Vec::new(),
+            passwd: Vec::new(),
+            tree: Tree::default(),
+        });
+    }
+
+    /// Adds to the step what is to be remembered of it besides its layers.
+    pub(super) fn note(&mut self, remarks: Vec<String>, passwd: Vec<u8>) {
+        if let Some(step) = self.steps.last_mut() {
+            (step.remarks, step.passwd) = (remarks, passwd);
         }
     }
 
@@ -98,6 +145,9 @@ impl<'scope, 'a> Layers<'scope, 'a> {
         parents::complete(&mut tree, self.below())?;
         for (path, node) in tree.iter() {
             self.upper.insert(path.clone(), node.clone());
+            if let Some(step) = self.steps.last_mut() {
+                step.tree.insert(path.clone(), node.clone());
+            }
         }
         let workshop = self.workshop;
         let write = move || {
@@ -110,22 +160,40 @@ impl<'scope, 'a> Layers<'scope, 'a> {
                 })?;
             Ok(NewLayer { layer, created_by })
         };
-        self.writing.push(self.scope.spawn(write));
+        self.layers.push(Part::Writing(self.scope.spawn(write)));
         Ok(())
     }
 
-    /// Waits for all layers and returns them in order.
+    /// Waits for all layers, remembers them, and returns them in order.
     ///
     /// # Errors
-    /// That of the lowest layer that could not be written.
-    pub(super) fn finish(self) -> Result<Vec<NewLayer>, BuildError> {
+    /// That of the lowest layer that could not be written, else why not everything could be `placed`.
+    pub(super) fn finish(
+        self,
+        placed: Result<(), BuildError>,
+    ) -> Result<Vec<NewLayer>, BuildError> {
         let mut layers = Vec::new();
-        for thread in self.writing {
-            let layer = thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        for part in self.layers {
+            let layer = match part {
+                Part::Known(layer) => layer,
+                Part::Writing(thread) => thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
+            };
             (self.workshop.finished)(&layer);
             layers.push(layer);
+        }
+        placed?;
+        let mut end = layers.len();
+        for step in self.steps.into_iter().rev() {
+            let memory = Memory {
+                layers: layers[step.first..end].to_vec(),
+                remarks: step.remarks,
+                passwd: step.passwd,
+                tree: step.tree,
+            };
+            memory.keep(&step.key, self.workshop.sink);
+            end = step.first;
         }
         Ok(layers)
     }

@@ -11,6 +11,7 @@
 pub mod accounts_layer;
 mod error;
 mod layers;
+mod memory;
 mod prepare;
 mod python_layers;
 mod rpm_layer;
@@ -21,6 +22,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::thread;
 
+use crate::accounts::Accounts;
 use crate::image::{self, BaseImage, Image, NewLayer, Settings};
 use crate::layer::tree::Stacked;
 use crate::layer::write::{Layer, Press};
@@ -30,13 +32,16 @@ use crate::oci::Digest;
 use crate::plan::Plan;
 use crate::recipe::{Args, ConfigSection, Recipe, Stage};
 use crate::root::Root;
-use crate::source::{self, SourceList};
+use crate::rpm::payload::Unpacked;
+use crate::source::SourceList;
 
 pub use error::BuildError;
 pub use layers::Underway;
+pub use memory::Recalled;
 pub use prepare::{Prepared, prepare};
 
 use layers::Layers;
+use memory::Keys;
 
 /// Opens inputs by digest.
 pub trait BlobSource: Sync {
@@ -71,6 +76,23 @@ pub trait LayerSink: Sync {
     /// # Errors
     /// What the disk says.
     fn begin(&self) -> io::Result<Box<dyn PendingLayer>>;
+
+    /// Tells whether a layer that was made before is still at hand and sound.
+    fn holds(&self, layer: &Layer) -> bool {
+        let _ = layer;
+        false
+    }
+
+    /// Returns what was remembered under `key`, and by nobody else.
+    fn recall(&self, key: &Digest) -> Option<Vec<u8>> {
+        let _ = key;
+        None
+    }
+
+    /// Remembers `bytes` under `key`; that it cannot costs time the next time, and nothing else.
+    fn remember(&self, key: &Digest, bytes: &[u8]) {
+        let _ = (key, bytes);
+    }
 }
 
 /// A layer that is being written.
@@ -94,8 +116,6 @@ pub struct Materials<'a> {
     pub epoch: i64,
     /// The base's documents.
     pub base: &'a BaseImage,
-    /// The base's merged root.
-    pub root: &'a Root,
     /// What the copy rules found.
     pub source: &'a SourceList,
     /// Where the bytes of those files are.
@@ -119,7 +139,7 @@ pub struct Workshop<'a> {
     pub remark: &'a (dyn Fn(&str) + Sync),
 }
 
-/// Builds one image of what is prepared.
+/// Builds one image of what is prepared, on the merged root of its base.
 ///
 /// Of several things that fail, the first in the order of the image is told, whichever fails first.
 ///
@@ -128,40 +148,108 @@ pub struct Workshop<'a> {
 pub fn build(
     plan: &Plan<'_>,
     materials: &Materials<'_>,
+    root: &Root,
     prepared: Prepared,
     workshop: &Workshop<'_>,
 ) -> Result<Image, BuildError> {
     thread::scope(|scope| {
-        let mut layers = Layers::new(scope, &materials.root.tree, workshop);
-        let placed = place(plan, materials, prepared, workshop, &mut layers);
-        let written = layers.finish()?;
-        placed?;
-        assemble(plan, materials, &written)
+        let mut layers = Layers::new(scope, &root.tree, workshop);
+        let placed = place(plan, materials, root, prepared, workshop, &mut layers);
+        assemble(plan, materials, &layers.finish(placed)?)
     })
+}
+
+/// Returns an image all of which is remembered.
+///
+/// # Errors
+/// [`BuildError::Image`] for a configuration that cannot be put together.
+pub fn recall(
+    plan: &Plan<'_>,
+    materials: &Materials<'_>,
+    recalled: Recalled,
+    workshop: &Workshop<'_>,
+) -> Result<Image, BuildError> {
+    assemble(plan, materials, &recalled.layers(workshop))
 }
 
 /// Places everything in its layer, lowest first; each is written as soon as it is placed.
 fn place<'a>(
     plan: &Plan<'_>,
     materials: &Materials<'a>,
+    root: &'a Root,
     prepared: Prepared,
     workshop: &Workshop<'_>,
     layers: &mut Layers<'_, 'a>,
 ) -> Result<(), BuildError> {
-    let mut accounts = accounts_layer::read(materials.root, materials.lock.epoch);
-    if !prepared.packages.is_empty() || !plan.erased.is_empty() {
-        let made = rpm_layer::make(plan, materials, &prepared.packages, workshop, &mut accounts)?;
-        let requests = materials.recipe.packages(plan.stage).join(" ");
+    let recipe = materials.recipe;
+    let keys = Keys::of(plan, recipe, materials.lock, workshop);
+    let accounts = match prepared.recalled.system {
+        Some(memory) => {
+            let accounts = memory.accounts();
+            layers.resume(memory);
+            accounts
+        }
+        None => {
+            layers.begin(keys.system);
+            place_system(plan, materials, root, &prepared.packages, workshop, layers)?
+        }
+    };
+    if plan.stage == Stage::Builder {
+        return Ok(());
+    }
+    match prepared.recalled.venv {
+        Some(memory) => layers.resume(memory),
+        None => {
+            layers.begin(keys.venv);
+            if let (Some(python), Some(venv)) = (&recipe.python, prepared.venv) {
+                let contents = Arc::new(venv.contents);
+                for (tree, which) in [(venv.pure, "pure"), (venv.native, "native")] {
+                    let created_by = format!("imgbuild: python: {} ({which} wheels)", python.venv);
+                    layers.add(created_by, tree, Arc::clone(&contents))?;
+                }
+            }
+        }
+    }
+    let mut tree = memory::copied(recipe, materials.source, &accounts)?;
+    layers.begin(keys.copy(recipe, &tree));
+    add_workdir(&recipe.config, layers.below(), &mut tree)?;
+    let rules = recipe.copy.iter();
+    let from: Vec<&str> = rules.map(|rule| rule.from.as_str()).collect();
+    let created_by = match from.as_slice() {
+        [] => "imgbuild: workdir".to_owned(),
+        some => format!("imgbuild: copy: {}", some.join(" ")),
+    };
+    layers.add(created_by, tree, materials.source_contents)
+}
+
+/// Places packages and user, and returns the accounts of the image.
+fn place_system<'a>(
+    plan: &Plan<'_>,
+    materials: &Materials<'a>,
+    root: &'a Root,
+    packages: &[Unpacked],
+    workshop: &Workshop<'_>,
+    layers: &mut Layers<'_, 'a>,
+) -> Result<Accounts, BuildError> {
+    let recipe = materials.recipe;
+    let mut accounts = accounts_layer::read(root, materials.lock.epoch);
+    let mut remarks = Vec::new();
+    if !packages.is_empty() || !plan.erased.is_empty() {
+        let made = rpm_layer::make(plan, materials, root, packages, &mut accounts)?;
+        remarks = made.remarks;
+        remarks.iter().for_each(|text| (workshop.remark)(text));
+        let requests = recipe.packages(plan.stage).join(" ");
         layers.add(
             format!("imgbuild: rpm: {requests}"),
             made.tree,
             Arc::new(made.contents),
         )?;
     }
-    if plan.stage == Stage::Builder {
-        return Ok(());
-    }
-    if let Some(user) = &materials.recipe.user {
+    if let Some(user) = recipe
+        .user
+        .as_ref()
+        .filter(|_| plan.stage == Stage::Runtime)
+    {
         let (mut tree, mut contents) = (Tree::default(), Contents::default());
         accounts_layer::add_user(user, &mut accounts, layers.below(), &mut tree)?;
         accounts_layer::write(&accounts, layers.below(), &mut tree, &mut contents);
@@ -173,23 +261,8 @@ fn place<'a>(
         );
         layers.add(created_by, tree, Arc::new(contents))?;
     }
-    if let (Some(python), Some(venv)) = (&materials.recipe.python, prepared.venv) {
-        let contents = Arc::new(venv.contents);
-        for (tree, which) in [(venv.pure, "pure"), (venv.native, "native")] {
-            let created_by = format!("imgbuild: python: {} ({which} wheels)", python.venv);
-            layers.add(created_by, tree, Arc::clone(&contents))?;
-        }
-    }
-    let owner = |name: &str| accounts.user(name).map(|user| (user.uid, user.gid));
-    let mut tree = source::lay_out(&materials.recipe.copy, materials.source, owner)?;
-    add_workdir(&materials.recipe.config, layers.below(), &mut tree)?;
-    let rules = materials.recipe.copy.iter();
-    let from: Vec<&str> = rules.map(|rule| rule.from.as_str()).collect();
-    let created_by = match from.as_slice() {
-        [] => "imgbuild: workdir".to_owned(),
-        some => format!("imgbuild: copy: {}", some.join(" ")),
-    };
-    layers.add(created_by, tree, materials.source_contents)
+    layers.note(remarks, accounts.files().passwd);
+    Ok(accounts)
 }
 
 /// Puts the image together.

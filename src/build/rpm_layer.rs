@@ -24,17 +24,18 @@ use crate::rpm::selection::Selection;
 pub(super) struct Made {
     pub(super) tree: Tree,
     pub(super) contents: Contents,
+    /// What a person may want to know of it.
+    pub(super) remarks: Vec<String>,
 }
 
 /// Installs the `unpacked` packages of `plan` on the base; `accounts` gets the users and groups they add.
 pub(super) fn make(
     plan: &Plan<'_>,
     materials: &Materials<'_>,
+    root: &Root,
     unpacked: &[Unpacked],
-    workshop: &Workshop<'_>,
     accounts: &mut Accounts,
 ) -> Result<Made, BuildError> {
-    let root = materials.root;
     let mut rpmdb = root.rpm_database()?.unwrap_or_default();
     let erased = erase(plan, &mut rpmdb)?;
     let kept: Vec<Header> = rpmdb
@@ -73,9 +74,10 @@ pub(super) fn make(
     };
     let installed = install::install(base, &AccountOwners(accounts), unpacked)?;
     let mut tree = installed.tree;
+    let mut remarks = Vec::new();
     // A file of the base that was moved aside is written again under its new name.
     for path in &installed.set_aside {
-        (workshop.remark)(&format!(
+        remarks.push(format!(
             "{path}: a configuration file that was changed is kept beside the new one"
         ));
         if let Some(Kind::File(content)) = tree.get(path).map(|node| &node.kind)
@@ -99,7 +101,7 @@ pub(super) fn make(
         effects::apply_after(&scriptlets, placed, accounts, plan.platform.arch, &read)?
     };
     if let Some(why) = &changes.no_cache {
-        (workshop.remark)(&format!("no new /etc/ld.so.cache: {why}"));
+        remarks.push(format!("no new /etc/ld.so.cache: {why}"));
     }
     changes.merge_into(&mut tree, &mut contents);
 
@@ -116,7 +118,11 @@ pub(super) fn make(
         .collect();
     rpmdb.add(&added, InstallFacts { time, color })?;
     write_database(root, &rpmdb.to_bytes()?, &mut tree, &mut contents);
-    Ok(Made { tree, contents })
+    Ok(Made {
+        tree,
+        contents,
+        remarks,
+    })
 }
 
 static NOTHING: std::sync::LazyLock<Tree> = std::sync::LazyLock::new(Tree::default);

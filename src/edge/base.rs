@@ -263,11 +263,11 @@ impl BaseShop<'_> {
         })
     }
 
-    /// Gets everything of a pinned platform and reads it; a root that was read before comes from the store.
+    /// Gets everything of a pinned platform into the store, and returns its documents.
     ///
     /// # Errors
     /// [`BaseError`] if anything cannot be had or does not match the lock.
-    pub async fn load(&self, pinned: &BasePlatform) -> Result<Base, BaseError> {
+    pub async fn image(&self, pinned: &BasePlatform) -> Result<BaseImage, BaseError> {
         let descriptor = pinned.config.descriptor(media_type::CONFIG);
         let config = self.config(&descriptor).await?;
         let locked: Vec<DiffId> = pinned.layers.iter().map(|layer| layer.diff_id).collect();
@@ -275,31 +275,37 @@ impl BaseShop<'_> {
             return Err(self.config_error("its diff_ids are not those of the lock"));
         }
         let layers: Vec<Descriptor> = pinned.layers.iter().map(BaseLayer::descriptor).collect();
-        let key = Digest::of(&json::canonical(&(ROOT_VERSION, &locked)));
-        let stored = self
-            .store
-            .get_derived("root", key)
-            .and_then(|bytes| Root::decode(&bytes).ok());
         for layer in &layers {
             self.source
                 .blob(self.registry, self.store, layer, self.progress)
                 .await?;
         }
-        let root = match stored {
-            Some(root) => root,
-            None => {
-                // Inflating is work for a core, not for the threads that move bytes.
-                let root = tokio::task::block_in_place(|| self.read(pinned))?;
-                self.store.put_derived("root", key, &root.encode())?;
-                root
-            }
-        };
-        let image = BaseImage {
+        Ok(BaseImage {
             reference: self.reference.to_owned(),
             manifest: pinned.manifest.digest,
             config,
             layers,
-        };
+        })
+    }
+
+    /// Gets everything of a pinned platform and reads it; a root that was read before comes from the store.
+    ///
+    /// # Errors
+    /// [`BaseError`] if anything cannot be had or does not match the lock.
+    pub async fn load(&self, pinned: &BasePlatform) -> Result<Base, BaseError> {
+        let image = self.image(pinned).await?;
+        let locked: Vec<DiffId> = pinned.layers.iter().map(|layer| layer.diff_id).collect();
+        let key = Digest::of(&json::canonical(&(ROOT_VERSION, &locked)));
+        // Inflating and decoding are work for a core, not for the threads that move bytes.
+        let root = tokio::task::block_in_place(|| {
+            let stored = self.store.get_derived("root", key);
+            if let Some(root) = stored.and_then(|bytes| Root::decode(&bytes).ok()) {
+                return Ok(root);
+            }
+            let root = self.read(pinned)?;
+            self.store.put_derived("root", key, &root.encode())?;
+            Ok::<_, BaseError>(root)
+        })?;
         Ok(Base { image, root })
     }
 

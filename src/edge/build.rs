@@ -15,7 +15,9 @@ use super::source_walk::{self, WalkError};
 use super::store::{FileBlob, Store};
 use super::supply::Supply;
 use super::tag::Tag;
-use crate::build::{self, BlobSource as _, BuildError, LayerSink, Materials, Underway, Workshop};
+use crate::build::{
+    self, BlobSource as _, BuildError, LayerSink, Materials, Recalled, Underway, Workshop,
+};
 use crate::diagnose::{Class, Diagnose};
 use crate::image::{self, Image, NewLayer};
 use crate::layer::Contents;
@@ -172,36 +174,47 @@ pub fn build_of(
         .image
         .parse::<ImageSource>()?
         .seen_from(&job.project.folder);
-    // Packages first: everything else lies on what they install.
-    let packages = inputs(plans.iter().flat_map(Plan::packages));
-    let wheels = inputs(plans.iter().flat_map(Plan::wheels));
-    let mut inputs = fetch::largest_first(&packages);
-    inputs.extend(fetch::largest_first(&wheels));
-    let shared = Shared {
+    let press = Press::new(Codec::GzipV1, job.threads).map_err(EdgeBuildError::Threads)?;
+    let shared = &Shared {
         runtime,
         job,
         edges,
         base: &base,
         source,
         sink,
-        supply: &Supply::of(edges.store, &inputs),
-        press: &Press::new(Codec::GzipV1, job.threads).map_err(EdgeBuildError::Threads)?,
+        press: &press,
         underway: &Underway::default(),
     };
+    let recalled: Vec<Recalled> = thread::scope(|scope| {
+        let recalling: Vec<_> = plans
+            .iter()
+            .map(|plan| scope.spawn(move || shared.recall(plan)))
+            .collect();
+        recalling.into_iter().map(join).collect()
+    });
+    let known = || plans.iter().zip(&recalled);
+    // Packages first: everything else lies on what they install.
+    let packages = known().filter(|(_, known)| known.needs_packages());
+    let packages = inputs(packages.flat_map(|(plan, _)| plan.packages()));
+    let wheels = known().filter(|(_, known)| known.needs_wheels());
+    let wheels = inputs(wheels.flat_map(|(plan, _)| plan.wheels()));
+    let mut inputs = fetch::largest_first(&packages);
+    inputs.extend(fetch::largest_first(&wheels));
+    let supply = &Supply::of(edges.store, &inputs);
     let images = thread::scope(|scope| {
-        let fetching = shared.supply.fetch(edges.fetcher, inputs, edges.progress);
+        let fetching = supply.fetch(edges.fetcher, inputs, edges.progress);
         let fetching = scope.spawn(|| runtime.block_on(fetching));
-        let shared = &shared;
         let building: Vec<_> = plans
             .iter()
-            .map(|plan| scope.spawn(move || shared.image(plan)))
+            .zip(recalled)
+            .map(|(plan, recalled)| scope.spawn(move || shared.image(plan, recalled, supply)))
             .collect();
         let mut images = Ok(Vec::new());
         for image in building {
             match (join(image), &mut images) {
                 (Ok(image), Ok(images)) => images.push(image),
                 (Err(error), Ok(_)) => {
-                    shared.supply.stop();
+                    supply.stop();
                     images = Err(error);
                 }
                 (_, Err(_)) => {}
@@ -236,14 +249,26 @@ struct Shared<'a> {
     base: &'a ImageSource,
     source: &'a (SourceList, Contents),
     sink: &'a dyn LayerSink,
-    supply: &'a Supply<'a>,
     press: &'a Press,
     underway: &'a Underway,
 }
 
 impl Shared<'_> {
+    /// Recalls what was made before of the same.
+    fn recall(&self, plan: &Plan<'_>) -> Recalled {
+        let quiet = |_: &str| {};
+        let recipe = &self.job.project.recipe;
+        let workshop = self.workshop(&|_| {}, &quiet);
+        Recalled::of(plan, recipe, self.job.lock, &self.source.0, &workshop)
+    }
+
     /// Builds one image. Its base is read while its packages are unpacked.
-    fn image(&self, plan: &Plan<'_>) -> Result<Image, EdgeBuildError> {
+    fn image(
+        &self,
+        plan: &Plan<'_>,
+        recalled: Recalled,
+        supply: &Supply<'_>,
+    ) -> Result<Image, EdgeBuildError> {
         let (job, edges) = (self.job, self.edges);
         let recipe = &job.project.recipe;
         let remark = |text: &str| (edges.tell)(&format!("{}: {text}", plan.platform));
@@ -254,14 +279,7 @@ impl Shared<'_> {
                 layer.digest, layer.size
             ));
         };
-        let workshop = Workshop {
-            sink: self.sink,
-            spools: edges.store,
-            press: self.press,
-            underway: self.underway,
-            finished: &finished,
-            remark: &remark,
-        };
+        let workshop = self.workshop(&finished, &remark);
         let shop = BaseShop {
             reference: &recipe.base.image,
             source: self.base,
@@ -269,7 +287,20 @@ impl Shared<'_> {
             store: edges.store,
             progress: edges.progress,
         };
-        let blobs = self.supply.share();
+        let on = |base| Materials {
+            recipe,
+            lock: job.lock,
+            args: job.args,
+            epoch: job.epoch,
+            base,
+            source: &self.source.0,
+            source_contents: &self.source.1,
+        };
+        if recalled.is_whole() {
+            let base = self.runtime.block_on(shop.image(plan.base))?;
+            return Ok(build::recall(plan, &on(&base), recalled, &workshop)?);
+        }
+        let blobs = supply.share();
         let (base, prepared) = thread::scope(|scope| {
             let base = scope.spawn(|| {
                 let base = self.runtime.block_on(shop.load(plan.base));
@@ -278,21 +309,29 @@ impl Shared<'_> {
                 }
                 base
             });
-            let prepared = build::prepare(plan, recipe, job.lock, &blobs, &workshop);
+            let prepared = build::prepare(plan, recipe, job.lock, recalled, &blobs, &workshop);
             (join(base), prepared)
         });
         let (base, prepared) = (base?, prepared?);
-        let materials = Materials {
-            recipe,
-            lock: job.lock,
-            args: job.args,
-            epoch: job.epoch,
-            base: &base.image,
-            root: &base.root,
-            source: &self.source.0,
-            source_contents: &self.source.1,
-        };
-        Ok(build::build(plan, &materials, prepared, &workshop)?)
+        let materials = on(&base.image);
+        Ok(build::build(
+            plan, &materials, &base.root, prepared, &workshop,
+        )?)
+    }
+
+    fn workshop<'w>(
+        &'w self,
+        finished: &'w (dyn Fn(&NewLayer) + Sync),
+        remark: &'w (dyn Fn(&str) + Sync),
+    ) -> Workshop<'w> {
+        Workshop {
+            sink: self.sink,
+            spools: self.edges.store,
+            press: self.press,
+            underway: self.underway,
+            finished,
+            remark,
+        }
     }
 }
 
@@ -303,7 +342,8 @@ fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Writes what was built and returns the digest of the manifest, or of the index.
+/// Writes what was built and returns the digest of the manifest, or of the index. A layout that is there already is left
+/// alone.
 ///
 /// # Errors
 /// [`EdgeBuildError::Layout`]; what was at `output` is then still there.
@@ -334,7 +374,14 @@ pub fn write(
     for companion in &built.companions {
         parts.attach(companion);
     }
-    layout::write(output, format, &parts)?;
+    let digest_of = |blob: &FileBlob| built.store.digest_of(blob);
+    if format != Format::Oci || !layout::is_there(output, &parts, &digest_of) {
+        layout::write(output, format, &parts).inspect_err(|error| {
+            if matches!(error, LayoutError::Digest { .. }) {
+                built.doubt();
+            }
+        })?;
+    }
     Ok(top.digest)
 }
 
@@ -372,6 +419,15 @@ impl Built {
         match &self.index {
             Some((descriptor, bytes)) => (descriptor, bytes),
             None => (&self.images[0].descriptor, &self.images[0].manifest),
+        }
+    }
+
+    /// Hashes all layers again, whatever is remembered of their files: one was damaged by something that leaves no trace,
+    /// such as a bad disk. It is removed, so that the next build makes it anew.
+    fn doubt(&self) {
+        let layers = self.images.iter().flat_map(|image| &image.layers);
+        for layer in layers {
+            let _ = self.store.verify_again(&layer.digest);
         }
     }
 

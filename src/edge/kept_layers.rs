@@ -13,19 +13,34 @@ use crate::rpm::payload::Spool;
 
 /// The kind under which the store keeps which layer was made of what.
 const LAYERS: &str = "layer";
+/// The kind under which it keeps what became of the parts of an image.
+const STEPS: &str = "step";
 
 impl LayerSink for Store {
     fn find(&self, key: &Digest) -> Option<Layer> {
         let bytes = self.get_derived(LAYERS, *key)?;
         let known: KnownLayer = serde_json::from_slice(&bytes).ok()?;
-        // Hashed again: a damaged blob is made anew instead of going into an image.
-        let sound = self.verify(&known.digest).unwrap_or(false);
-        sound.then_some(Layer {
+        let layer = Layer {
             digest: known.digest,
             diff_id: known.diff_id,
             size: known.size,
             media_type: Codec::GzipV1.media_type(),
-        })
+        };
+        self.holds(&layer).then_some(layer)
+    }
+
+    fn holds(&self, layer: &Layer) -> bool {
+        // A damaged blob is made anew instead of going into an image.
+        self.verify(&layer.digest).unwrap_or(false)
+    }
+
+    fn recall(&self, key: &Digest) -> Option<Vec<u8>> {
+        self.get_derived(STEPS, *key)
+    }
+
+    fn remember(&self, key: &Digest, bytes: &[u8]) {
+        // On a full disk the image is as good.
+        let _ = self.put_derived(STEPS, *key, bytes);
     }
 
     fn begin(&self) -> io::Result<Box<dyn PendingLayer>> {

@@ -22,7 +22,7 @@ pub use error::LayoutError;
 pub use path::{ImagePath, ImagePathError};
 pub use read::Layout;
 pub use referrers::Companion;
-pub use write::{check, write};
+pub use write::{check, is_there, write};
 
 use super::store::FileBlob;
 use crate::layer::RandomRead;

@@ -1,8 +1,11 @@
 //! Writes an image as a layout or archive.
 
-use std::fs::{DirBuilder, File};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File};
+use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -14,6 +17,7 @@ use super::{BlobSource, Format, Parts, archive};
 use crate::abreast::abreast;
 use crate::edge::disk::DiskError;
 use crate::edge::registry::MANIFEST_LIMIT;
+use crate::edge::store::FileBlob;
 use crate::oci::manifest::Document;
 use crate::oci::{Descriptor, Digest, json, media_type};
 
@@ -48,6 +52,66 @@ pub fn write(path: &Path, format: Format, parts: &Parts) -> Result<(), LayoutErr
             )
         }
     }
+}
+
+/// Tells whether the folder at `path` is already the layout that [`write`] would make of `parts`: nothing else, nothing
+/// less, every byte. `digest_of` tells what a file holds.
+#[must_use]
+pub fn is_there(
+    path: &Path,
+    parts: &Parts,
+    digest_of: &(dyn Fn(&FileBlob) -> io::Result<Digest> + Sync),
+) -> bool {
+    let names = |folder: &Path| -> Option<BTreeSet<OsString>> {
+        let entries = fs::read_dir(folder).ok()?;
+        entries.map(|entry| Some(entry.ok()?.file_name())).collect()
+    };
+    let are = |folder: &Path, wanted: &[&str]| {
+        names(folder).is_some_and(|found| found.iter().eq(wanted.iter().copied()))
+    };
+    let blobs = path.join("blobs/sha256");
+    if !are(path, &["blobs", "index.json", "oci-layout"]) || !are(&path.join("blobs"), &["sha256"])
+    {
+        return false;
+    }
+    let index = parts.index();
+    let mut wanted: Vec<(PathBuf, Digest, u64)> = vec![
+        (
+            path.join("index.json"),
+            Digest::of(&index),
+            index.len() as u64,
+        ),
+        (
+            path.join("oci-layout"),
+            Digest::of(OCI_LAYOUT),
+            OCI_LAYOUT.len() as u64,
+        ),
+    ];
+    let all: BTreeSet<OsString> = parts.blobs.keys().map(|it| it.hex().into()).collect();
+    if names(&blobs) != Some(all) {
+        return false;
+    }
+    let blob =
+        |(digest, (size, _)): (&Digest, &(u64, _))| (blobs.join(digest.hex()), *digest, *size);
+    wanted.extend(parts.blobs.iter().map(blob));
+    let checked = abreast(
+        &wanted,
+        WRITERS,
+        |(_, _, size)| *size,
+        |(path, digest, size)| {
+            let is_file = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
+            let blob = FileBlob::open(path)
+                .ok()
+                .filter(|blob| is_file && blob.len() == *size);
+            let found = blob.and_then(|blob| digest_of(&blob).ok());
+            if found == Some(*digest) {
+                Ok(())
+            } else {
+                Err(())
+            }
+        },
+    );
+    checked.is_ok()
 }
 
 /// Tells before a build whether [`write`] could put an image of so many platforms there.

@@ -2,15 +2,17 @@
 //!
 //! ```text
 //! DIR/blobs/sha256/<hex>       what was fetched, by its digest
-//! DIR/derived/<kind>/<hex>     what was computed from it, by a key
+//! DIR/derived/<kind>/<hex>     what was computed from it, by a key, sealed
 //! DIR/tmp/                     being written; renamed into place when complete
 //! ```
 //!
-//! A blob is hashed while it is written and gets its name only if the digest is right. An input is hashed again before
-//! a build uses it, as the cache may have been restored from anywhere. Any number of processes may write at once: the same blob written twice is the same rename twice.
+//! A blob is hashed while it is written and gets its name only if the digest is right. Before a build uses it,
+//! it is hashed again unless its file is the one that was hashed before, untouched: the cache may have been restored from
+//! anywhere. Any number of processes may write at once: the same blob written twice is the same rename twice.
 
 mod blob;
 mod derived;
+mod seen;
 mod write;
 
 use std::ffi::OsString;
@@ -212,8 +214,8 @@ impl Store {
 
     /// Returns the blob, if it is there and its bytes are still those of its digest.
     ///
-    /// It is hashed again: a name vouches for what was written, not for what a crash, a bad disk or somebody with access
-    /// to the cache made of it since. A blob of other bytes is removed, to be fetched again.
+    /// It is hashed again if anybody may have touched it: a name vouches for what was written, not for what a crash or
+    /// somebody with access to the cache made of it since. A blob of other bytes is removed, to be fetched again.
     ///
     /// # Errors
     /// [`StoreError::Size`] if the blob is sound, so that the size said of it is the wrong one; [`StoreError::Disk`]
@@ -239,7 +241,7 @@ impl Store {
         }
     }
 
-    /// Hashes the blob again and removes it if it is damaged; tells whether it is there and sound.
+    /// Hashes the blob again if anybody may have touched it, and removes it if it is damaged; tells whether it is there and sound.
     ///
     /// # Errors
     /// [`StoreError::Disk`] if it cannot be read or removed.
@@ -250,15 +252,33 @@ impl Store {
         }
     }
 
-    /// Hashes an open blob, and removes it if it is damaged.
+    /// As [`Store::verify`], whether or not anybody may have touched it.
+    ///
+    /// # Errors
+    /// As for [`Store::verify`].
+    pub fn verify_again(&self, digest: &Digest) -> Result<bool, StoreError> {
+        match self.get(digest) {
+            Some(blob) => self.judge(digest, &blob, blob.hash().map(|(found, _)| found)),
+            None => Ok(false),
+        }
+    }
+
     fn is_sound(&self, digest: &Digest, blob: &FileBlob) -> Result<bool, StoreError> {
-        let path = self.path(digest);
-        let (found, _) = blob.hash().map_err(DiskError::at("read", &path))?;
-        if found == *digest {
+        self.judge(digest, blob, self.digest_of(blob))
+    }
+
+    /// Tells whether an open blob has the digest of its name, and removes it if not.
+    fn judge(
+        &self,
+        digest: &Digest,
+        blob: &FileBlob,
+        found: io::Result<Digest>,
+    ) -> Result<bool, StoreError> {
+        if found.map_err(DiskError::at("read", &self.path(digest)))? == *digest {
             return Ok(true);
         }
         // Another process may have found the same and put a good one there meanwhile.
-        if blob.is_at(&path) {
+        if blob.is_at(&self.path(digest)) {
             self.remove(digest)?;
         }
         Ok(false)
