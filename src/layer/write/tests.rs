@@ -420,7 +420,7 @@ fn layers_written_at_once_share_a_press_and_are_the_same() {
             let mut contents = Contents::default();
             // More of them, and more bytes of each, than there is room for.
             let bytes: Vec<u8> = (0..number << 20)
-                .map(|at| (at * number >> 9) as u8)
+                .map(|at| ((at * number) >> 9) as u8)
                 .collect();
             let nodes: Vec<_> = (0..4)
                 .map(|at| (path(&format!("f{at}")), [&bytes[..], &[at]].concat()))
