@@ -1,5 +1,10 @@
 //! Tells the program what sources it is made of, so that no two builds of it take over what the other remembered.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "that is how a build script speaks to cargo"
+)]
+
 use std::fs;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::path::Path;
