@@ -8,7 +8,7 @@ use super::{
     is_record, listing,
 };
 use crate::lock::{Lock, LockError};
-use crate::oci::artifact::Referring;
+use crate::oci::artifact::{Referring, empty};
 use crate::oci::{Descriptor, Digest};
 use crate::recipe::{Recipe, Stage};
 
@@ -28,6 +28,7 @@ const LAST_EPOCH: i64 = 253_402_300_799;
 /// The record of a build, of which only the manifest was read.
 #[derive(Clone, Debug)]
 pub struct Found {
+    config: Descriptor,
     statement: Descriptor,
     recipe: Descriptor,
     lock: Descriptor,
@@ -86,7 +87,13 @@ impl Found {
             let why = format!("{} files; at most {FILES_LIMIT} are read", files.len());
             return Err(ProvenanceError::malformed("the manifest", why));
         }
+        // It says nothing, but every blob of the record is checked.
+        let config = manifest.config.clone();
+        let config = config
+            .filter(|config| *config == empty())
+            .ok_or_else(|| ProvenanceError::malformed("the manifest", "its config is not empty"))?;
         let found = Self {
+            config,
             statement: one(STATEMENT, "rebuild.json", STATEMENT_LIMIT)?,
             recipe: one(RECIPE, "recipe.toml", TEXT_LIMIT)?,
             lock: one(LOCK, "recipe.lock", TEXT_LIMIT)?,
@@ -106,9 +113,17 @@ impl Found {
 
     /// Returns the blobs to get, whose sizes are bounded.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
-        [&self.statement, &self.recipe, &self.lock, &self.source]
+        let Self {
+            config,
+            statement,
+            recipe,
+            lock,
+            source,
+            files,
+        } = self;
+        [config, statement, recipe, lock, source]
             .into_iter()
-            .chain(self.files.values())
+            .chain(files.values())
     }
 
     /// Reads the record out of the blobs that were got, by digest; their bytes are checked here.
@@ -123,6 +138,7 @@ impl Found {
                 .map(str::to_owned)
                 .map_err(|error| ProvenanceError::malformed(what, error))
         };
+        bytes("the config", &self.config)?;
         let statement: Statement = serde_json::from_slice(bytes("rebuild.json", &self.statement)?)
             .map_err(|error| ProvenanceError::malformed("rebuild.json", error))?;
         let recipe = text("recipe.toml", &self.recipe)?;
