@@ -23,7 +23,7 @@ const OF_PYTHON: [&str; 3] = [
 ];
 
 /// One in so many of the other changes is made to the image with Python, which is larger.
-const PYTHON_EVERY: usize = 8;
+const PYTHON_EVERY: usize = 12;
 
 /// Which image is built: without Python, changes cost a third.
 #[derive(Clone, Copy, PartialEq, Eq)]
