@@ -121,7 +121,7 @@ impl Built {
         let layout = folder.join("image");
         bench.build(&project, &layout).ok();
         let mut picture = Picture::read(&layout);
-        // The base is a large blob that many images share, and what is in it is in the packages' layer too.
+        // The base is by far the largest, and none of it is made here: its blob is linked and never written again.
         picture.untouched = 1;
         let owners = owners(&picture, folder);
         let made_by: Vec<String> = picture
@@ -192,7 +192,7 @@ fn two_hundred_changes_of_built_images_are_each_found_and_named() {
     if installed(&["rpm"]).is_none() {
         return;
     }
-    // Where the images are, so that blobs can be linked.
+    // Changed images are written beside the built ones, so that blobs can be linked.
     let folder = scratch();
     let made = |name: &str, kind| {
         let folder = folder.path().join(name);
