@@ -1,5 +1,7 @@
 //! `imgbuild diff`: every change is found, named, and laid at the right door; where there is none, nothing is said.
 
+mod built;
+mod choice;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod mutations;
@@ -11,9 +13,11 @@ mod server;
 mod tampering;
 mod tarball;
 mod told;
+mod whole;
 
+use choice::Random;
 use harness::{imgbuild, run, scratch};
-use mutations::{CHANGES, Random, is_changed};
+use mutations::{CHANGES, is_changed};
 use sample::sample;
 use told::{Expected, diff};
 

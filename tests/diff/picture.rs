@@ -23,7 +23,16 @@ pub(crate) struct Layer {
     pub(crate) blob: Arc<Vec<u8>>,
     pub(crate) media_type: String,
     pub(crate) created_by: String,
+    /// Its line of the history, and those of no layer that follow it.
+    pub(crate) history: Vec<Value>,
+    diff_id: String,
+    digest: String,
+    /// A file that already holds the blob.
+    file: Option<PathBuf>,
 }
+
+/// Tells whom a path of a layer belongs to.
+pub(crate) type Owner = Arc<dyn Fn(usize, &str) -> String + Send + Sync>;
 
 /// An image of one platform.
 #[derive(Clone)]
@@ -40,6 +49,10 @@ pub(crate) struct Picture {
     pub(crate) claimed: BTreeMap<usize, String>,
     /// Under an index over platforms, with these annotations.
     pub(crate) index: Option<BTreeMap<String, String>>,
+    /// How many layers, the lowest, changes leave alone.
+    pub(crate) untouched: usize,
+    /// Whom paths belong to, as far as a test knows.
+    pub(crate) owner: Owner,
 }
 
 /// Where the parts of a written image are.
@@ -63,24 +76,34 @@ pub(crate) fn gzip(tar: &[u8], level: u32, time: u32) -> Vec<u8> {
 impl Layer {
     pub(crate) fn new(tarball: &Tarball, created_by: &str) -> Self {
         let tar = tarball.bytes();
+        let blob = gzip(&tar, 1, 0);
         Self {
-            blob: Arc::new(gzip(&tar, 1, 0)),
+            diff_id: sha256(&tar),
+            digest: sha256(&blob),
+            blob: Arc::new(blob),
             tar: Arc::new(tar),
             media_type: format!("{LAYER}+gzip"),
             created_by: created_by.to_owned(),
+            history: vec![json!({"created_by": created_by})],
+            file: None,
         }
     }
 
     /// Returns the same with another tar.
     pub(crate) fn with(&self, tarball: &Tarball) -> Self {
-        Self::new(tarball, &self.created_by)
+        Self {
+            history: self.history.clone(),
+            ..Self::new(tarball, &self.created_by)
+        }
     }
 
     /// Returns the same tar in another blob.
     pub(crate) fn packed(&self, blob: Vec<u8>, suffix: &str) -> Self {
         Self {
+            digest: sha256(&blob),
             blob: Arc::new(blob),
             media_type: format!("{LAYER}{suffix}"),
+            file: None,
             ..self.clone()
         }
     }
@@ -88,6 +111,18 @@ impl Layer {
     pub(crate) fn tarball(&self) -> Tarball {
         Tarball::parse(&self.tar)
     }
+}
+
+/// Cuts a history so that each part begins with the line of a layer.
+fn by_layer(history: &Value) -> Vec<Vec<Value>> {
+    let mut out: Vec<Vec<Value>> = Vec::new();
+    for line in history.as_array().expect("a list") {
+        match out.last_mut() {
+            Some(last) if line["empty_layer"] == true => last.push(line.clone()),
+            _ => out.push(vec![line.clone()]),
+        }
+    }
+    out
 }
 
 impl Picture {
@@ -102,7 +137,12 @@ impl Picture {
             .layers
             .iter()
             .zip(image.manifest["layers"].as_array().expect("layers"));
+        let mut history = by_layer(&image.config["history"]).into_iter();
         let layers = layers.map(|(layer, described)| Layer {
+            diff_id: layer.diff_id.clone(),
+            digest: layer.digest.clone(),
+            file: Some(folder.join("blobs/sha256").join(&layer.digest[7..])),
+            history: history.next().expect("a line for each layer"),
             tar: Arc::new(layout.tar(layer)),
             blob: Arc::new(layout.blob(&layer.digest)),
             media_type: described["mediaType"].as_str().expect("text").to_owned(),
@@ -121,7 +161,26 @@ impl Picture {
             is_spaced: false,
             claimed: BTreeMap::new(),
             index: None,
+            untouched: 0,
+            owner: Arc::new(|layer, path| panic!("whose is {path} of layer {layer}?")),
         }
+    }
+
+    pub(crate) fn owner(&self, layer: usize, path: &str) -> String {
+        (self.owner)(layer, path)
+    }
+
+    /// Returns the lines of the history.
+    pub(crate) fn history(&self) -> Vec<Value> {
+        let lines = self.layers.iter().flat_map(|layer| &layer.history);
+        let mut lines: Vec<Value> = lines.cloned().collect();
+        for line in lines
+            .iter_mut()
+            .filter(|line| line.get("created").is_none())
+        {
+            line["created"] = json!(self.created);
+        }
+        lines
     }
 
     /// Changes one layer.
@@ -144,16 +203,11 @@ impl Picture {
             .enumerate()
             .map(|(at, layer)| {
                 let claimed = self.claimed.get(&at).cloned();
-                claimed.unwrap_or_else(|| sha256(&layer.tar))
+                claimed.unwrap_or_else(|| layer.diff_id.clone())
             })
             .collect();
-        let history: Vec<Value> = self
-            .layers
-            .iter()
-            .map(|layer| json!({"created": self.created, "created_by": layer.created_by}))
-            .collect();
         config["rootfs"] = json!({"type": "layers", "diff_ids": diff_ids});
-        config["history"] = Value::from(history);
+        config["history"] = Value::from(self.history());
         if self.is_spaced {
             return serde_json::to_vec_pretty(&config).expect("JSON");
         }
@@ -172,7 +226,17 @@ impl Picture {
         let layers: Vec<Value> = self
             .layers
             .iter()
-            .map(|layer| put(&layer.blob, &layer.media_type))
+            .map(|layer| {
+                let path = blobs.join(&layer.digest[7..]);
+                let is_linked = |file: &PathBuf| fs::hard_link(file, &path).is_ok();
+                if !layer.file.as_ref().is_some_and(is_linked) {
+                    fs::write(path, &*layer.blob).expect("written");
+                }
+                json!({
+                    "mediaType": layer.media_type, "digest": layer.digest,
+                    "size": layer.blob.len(),
+                })
+            })
             .collect();
         let config = put(&self.config_bytes(), CONFIG);
         let manifest = json!({

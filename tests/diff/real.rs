@@ -7,10 +7,11 @@ use std::process::Command;
 use rusqlite::{Connection, MAIN_DB};
 use serde_json::Value;
 
+use crate::choice::Random;
 use crate::harness::{
     Bench, Listed, Made, imgbuild, installed, needs_root, parse_mtree, run, scratch,
 };
-use crate::mutations::{CHANGES, Random};
+use crate::mutations::CHANGES;
 use crate::picture::{Picture, Written};
 use crate::sample::{BASE, sample};
 use crate::server;

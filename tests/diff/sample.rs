@@ -1,6 +1,7 @@
 //! A small image with something of everything: a base, a Python environment with bytecode, copied files.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -15,7 +16,6 @@ const SITE: &str = "app/.venv/lib/python3.11/site-packages";
 
 /// The positions of the layers.
 pub(crate) const BASE: usize = 0;
-pub(crate) const VENV: usize = 1;
 pub(crate) const COPY: usize = 2;
 
 pub(crate) fn file(path: &str, content: &[u8]) -> Piece {
@@ -143,11 +143,13 @@ pub(crate) fn sample() -> Picture {
         is_spaced: false,
         claimed: BTreeMap::new(),
         index: None,
+        untouched: 0,
+        owner: Arc::new(owner),
     }
 }
 
 /// Returns whom a path of the sample belongs to.
-pub(crate) fn owner(layer: usize, path: &str) -> String {
+fn owner(layer: usize, path: &str) -> String {
     match layer {
         BASE => "base".to_owned(),
         COPY => "copy src".to_owned(),

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
+use crate::choice::Random;
 use crate::harness::{Done, imgbuild, run, scratch, sha256};
-use crate::mutations::Random;
 use crate::picture::{Picture, Written};
 use crate::sample::{COPY, sample};
 use crate::told::diff;

@@ -105,16 +105,18 @@ impl Piece {
         if let Some(path) = self.records().get("path") {
             return String::from_utf8_lossy(path).trim_matches('/').to_owned();
         }
-        let text = |start: usize, length: usize| {
-            let field = &self.bytes[self.main + start..self.main + start + length];
-            let end = field.iter().position(|&byte| byte == 0).unwrap_or(length);
-            String::from_utf8_lossy(&field[..end]).into_owned()
-        };
-        let path = match text(345, 155) {
-            prefix if prefix.is_empty() => text(0, 100),
-            prefix => format!("{prefix}/{}", text(0, 100)),
+        let path = match self.read_text((345, 155)) {
+            prefix if prefix.is_empty() => self.read_text((0, 100)),
+            prefix => format!("{prefix}/{}", self.read_text((0, 100))),
         };
         path.trim_matches('/').to_owned()
+    }
+
+    /// Reads a text field.
+    pub(crate) fn read_text(&self, (start, length): (usize, usize)) -> String {
+        let field = &self.bytes[self.main + start..self.main + start + length];
+        let end = field.iter().position(|&byte| byte == 0);
+        String::from_utf8_lossy(&field[..end.unwrap_or(length)]).into_owned()
     }
 
     pub(crate) fn kind(&self) -> u8 {
