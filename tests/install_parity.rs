@@ -8,8 +8,7 @@ use std::process::Stdio;
 
 use common::install::{Accounts, file, path, unpacked};
 use common::on_disk::{Seen, on_disk};
-use imgbuild::layer::{Kind, LayerPath, Node, Tree};
-use imgbuild::oci::Digest;
+use imgbuild::layer::{Kind, Node, Tree};
 use imgbuild::rpm::database::read;
 use imgbuild::rpm::file::PackageFile;
 use imgbuild::rpm::header::Header;
