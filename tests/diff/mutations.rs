@@ -1,9 +1,6 @@
 //! Changes to an image, each with what a comparison has to say about it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use serde_json::Value;
 
 use crate::choice::{
     CAPABILITY_RECORD, Random, any_layer, attributes, changed, choose, choose_if, differs, find,
