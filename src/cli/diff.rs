@@ -8,7 +8,6 @@ use super::terminal::Terminal;
 use super::tools::Tools;
 use crate::diagnose::Class;
 use crate::diff::{self, Compared, Report, Rows, Side};
-use crate::edge::Edges;
 use crate::edge::diff_files;
 use crate::edge::image_source::ImageSource;
 use crate::edge::subject::{self, Subject};
@@ -76,13 +75,7 @@ fn open(
     }
     let tools = Tools::new(all, false, terminal)?;
     let tell = |text: &str| terminal.remark(text);
-    let edges = Edges {
-        store: &tools.store,
-        fetcher: &tools.fetcher,
-        registry: &tools.registry,
-        progress: &*tools.progress,
-        tell: &tell,
-    };
+    let edges = tools.edges(&tell);
     let fetch = |source| Subject::fetch(source, &edges, &flags.platform);
     let both = futures_util::future::try_join(fetch(&sources[0]), fetch(&sources[1]));
     let (a, b) = tools.runtime.block_on(both)?;

@@ -32,13 +32,7 @@ pub(super) fn run(flags: &InspectFlags, all: &Flags, terminal: &Terminal) -> Res
     let other = flags.compare.as_deref().map(subject::find).transpose()?;
     let tools = Tools::new(all, false, terminal)?;
     let tell = |text: &str| terminal.remark(text);
-    let edges = Edges {
-        store: &tools.store,
-        fetcher: &tools.fetcher,
-        registry: &tools.registry,
-        progress: &*tools.progress,
-        tell: &tell,
-    };
+    let edges = tools.edges(&tell);
     let platforms = flags.platform.as_slice();
     let chosen = match platforms {
         // Figures are of one image.
